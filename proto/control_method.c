@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The table of methods. A method that is not here does not exist: neither for the decoder nor for
+ * the dispatcher nor for introspection. A parameter belongs to a method by standing in its list.
+ */
+#include "proto/control_method.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static const char *const overwrite_names[] = {
+    [OVERWRITE_REPLACE] = "replace", [OVERWRITE_NEVER] = "never", NULL};
+static const char *const sync_names[] = {
+    [SYNC_FILE] = "file", [SYNC_BATCH] = "batch", [SYNC_NONE] = "none", NULL};
+static const char *const state_names[] = {
+    [JOB_QUEUED] = "queued", [JOB_RUNNING] = "running",     [JOB_DONE] = "done",
+    [JOB_FAILED] = "failed", [JOB_CANCELLED] = "cancelled", [JOB_STATE_COUNT] = NULL};
+
+static int by_name(const char *const *names, const char *name)
+{
+    for (int i = 0; names[i]; i++)
+        if (strcmp(names[i], name) == 0)
+            return i;
+    return -1;
+}
+
+const char *overwrite_mode_name(enum overwrite_mode m)
+{
+    return overwrite_names[m];
+}
+
+const char *sync_mode_name(enum sync_mode m)
+{
+    return sync_names[m];
+}
+
+const char *job_state_name(enum job_state s)
+{
+    return state_names[s];
+}
+
+int overwrite_mode_by_name(const char *name)
+{
+    return by_name(overwrite_names, name);
+}
+
+int sync_mode_by_name(const char *name)
+{
+    return by_name(sync_names, name);
+}
+
+int job_state_by_name(const char *name)
+{
+    return by_name(state_names, name);
+}
+
+void control_params_init(struct control_params *p)
+{
+    *p = (struct control_params){
+        .limit = -1,
+        .timeout = -1,
+        .overwrite = OVERWRITE_REPLACE,
+        .sync = SYNC_FILE,
+        .state = -1,
+    };
+}
+
+void control_params_free(struct control_params *p)
+{
+    free(p->source);
+    free(p->dest);
+    free(p->method);
+    free(p->user);
+    control_params_init(p);
+}
+
+#define FIELD(name) .offset = offsetof(struct control_params, name)
+#define JOB_RANGE   .min = 1, .max = XFER_JSON_INTEGER_MAX
+#define JOB_REQUIRED                                                                   \
+    {                                                                                  \
+        .name = "job", .type = PARAM_INTEGER, FIELD(job), .required = true, JOB_RANGE, \
+        .help = "the number of the job"                                                \
+    }
+
+static const struct param_spec describe_params[] = {
+    {.name = "method",
+     .type = PARAM_STRING,
+     FIELD(method),
+     .required = true,
+     .max = XFER_METHOD_NAME_MAX,
+     .help = "the name of the method"},
+};
+
+static const struct param_spec submit_params[] = {
+    {.name = "source",
+     .type = PARAM_PATH,
+     FIELD(source),
+     .required = true,
+     .absolute = true,
+     .max = XFER_PATH_SIZE - 1,
+     .help = "absolute path of the file to send, on the host of rank 0"},
+    {.name = "dest",
+     .type = PARAM_PATH,
+     FIELD(dest),
+     .max = XFER_PATH_SIZE - 1,
+     .help = "path under the receiving root; with a trailing / the directory to put the source in; "
+             "without it the root"},
+    {.name = "overwrite",
+     .type = PARAM_CHOICE,
+     FIELD(overwrite),
+     .choices = overwrite_names,
+     .help = "what to do where the destination exists; replace unless given"},
+    {.name = "sync",
+     .type = PARAM_CHOICE,
+     FIELD(sync),
+     .choices = sync_names,
+     .help = "how durable the file is when the job is done; file unless given"},
+    {.name = "priority",
+     .type = PARAM_INTEGER,
+     FIELD(priority),
+     .min = -XFER_PRIORITY_MAX,
+     .max = XFER_PRIORITY_MAX,
+     .help = "jobs of higher priority start first; 0 unless given"},
+    {.name = "wait",
+     .type = PARAM_BOOL,
+     FIELD(wait),
+     .help = "answer when the job has ended instead of at once"},
+};
+
+static const struct param_spec job_params[] = {JOB_REQUIRED};
+
+static const struct param_spec list_params[] = {
+    {.name = "state",
+     .type = PARAM_CHOICE,
+     FIELD(state),
+     .choices = state_names,
+     .help = "only jobs in this state"},
+    {.name = "user",
+     .type = PARAM_STRING,
+     FIELD(user),
+     .max = 255,
+     .help = "only jobs of this user: a name, or a uid in digits"},
+    {.name = "limit",
+     .type = PARAM_INTEGER,
+     FIELD(limit),
+     .min = 0,
+     .max = XFER_LIST_MAX,
+     .help =
+         "at most so many jobs; unless given the unfinished ones and the last 20 finished ones"},
+    {.name = "before",
+     .type = PARAM_INTEGER,
+     FIELD(before),
+     JOB_RANGE,
+     .help = "only jobs with a lower number"},
+};
+
+static const struct param_spec wait_params[] = {
+    JOB_REQUIRED,
+    {.name = "timeout",
+     .type = PARAM_SECONDS,
+     FIELD(timeout),
+     .max = XFER_SECONDS_MAX,
+     .help = "answer after so many seconds at the latest, with an error; never unless given"},
+};
+
+static const struct param_spec subscribe_params[] = {
+    {.name = "job",
+     .type = PARAM_INTEGER,
+     FIELD(job),
+     JOB_RANGE,
+     .help = "only events of this job"},
+};
+
+#define PARAMS(list) .params = (list), .n_params = sizeof(list) / sizeof(*(list))
+
+static const struct method_spec methods[METHOD_COUNT] = {
+    [METHOD_SYSTEM_HELLO] =
+        {.id = METHOD_SYSTEM_HELLO,
+         .name = "system.hello",
+         .summary = "who answers: version, ranks, limits",
+         .result = "{server, version, api, features[], queue_id, boot_id, ranks[], limits{}}"},
+    [METHOD_SYSTEM_LIST_METHODS] = {.id = METHOD_SYSTEM_LIST_METHODS,
+                                    .name = "system.list_methods",
+                                    .summary = "all methods",
+                                    .result = "{methods:[{name, summary}]}"},
+    [METHOD_SYSTEM_DESCRIBE] =
+        {.id = METHOD_SYSTEM_DESCRIBE,
+         .name = "system.describe",
+         .summary = "one method with its parameters",
+         .result = "{name, summary, result, params:[{name, type, required, help, ...}]}",
+         PARAMS(describe_params)},
+    [METHOD_SYSTEM_PING] = {.id = METHOD_SYSTEM_PING,
+                            .name = "system.ping",
+                            .summary = "does the other rank answer, and how soon",
+                            .result = "{peer_up, round_trip}"},
+    [METHOD_SYSTEM_STATS] =
+        {.id = METHOD_SYSTEM_STATS,
+         .name = "system.stats",
+         .summary = "counters and gauges of the daemon",
+         .result =
+             "{uptime, generation, clients, peer{}, store{}, link{}, jobs{}, finished{}, sent{}, "
+             "oldest_queued}"},
+    [METHOD_TRANSFER_SUBMIT] = {.id = METHOD_TRANSFER_SUBMIT,
+                                .name = "transfer.submit",
+                                .summary = "queue a file for sending",
+                                .result =
+                                    "the job object, at once; with wait when the job has ended",
+                                PARAMS(submit_params)},
+    [METHOD_TRANSFER_STATUS] = {.id = METHOD_TRANSFER_STATUS,
+                                .name = "transfer.status",
+                                .summary = "one job as it is now",
+                                .result = "the job object",
+                                PARAMS(job_params)},
+    [METHOD_TRANSFER_LIST] = {.id = METHOD_TRANSFER_LIST,
+                              .name = "transfer.list",
+                              .summary = "the unfinished jobs and the last finished ones",
+                              .result = "{jobs:[job object]}",
+                              PARAMS(list_params)},
+    [METHOD_TRANSFER_WAIT] = {.id = METHOD_TRANSFER_WAIT,
+                              .name = "transfer.wait",
+                              .summary = "answer when the job has ended",
+                              .result = "the job object",
+                              PARAMS(wait_params)},
+    [METHOD_TRANSFER_CANCEL] = {.id = METHOD_TRANSFER_CANCEL,
+                                .name = "transfer.cancel",
+                                .summary = "end a job that has not ended yet",
+                                .result = "the job object",
+                                PARAMS(job_params)},
+    [METHOD_EVENTS_SUBSCRIBE] = {.id = METHOD_EVENTS_SUBSCRIBE,
+                                 .name = "events.subscribe",
+                                 .summary = "send transfer.event notifications on this connection",
+                                 .result = "{subscribed:true}",
+                                 PARAMS(subscribe_params)},
+    [METHOD_EVENTS_UNSUBSCRIBE] = {.id = METHOD_EVENTS_UNSUBSCRIBE,
+                                   .name = "events.unsubscribe",
+                                   .summary = "send no more of them",
+                                   .result = "{subscribed:false}"},
+};
+
+const struct method_spec *method_find(const char *name)
+{
+    for (size_t i = 0; i < METHOD_COUNT; i++)
+        if (strcmp(methods[i].name, name) == 0)
+            return &methods[i];
+    return NULL;
+}
+
+const struct method_spec *method_get(enum method_id id)
+{
+    return (unsigned)id < METHOD_COUNT ? &methods[id] : NULL;
+}

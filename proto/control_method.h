@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The methods of the control socket and their parameters, as one table. Decoding, dispatch and
+ * introspection (system.list_methods, system.describe) all read this table, so none of them can
+ * disagree.
+ */
+#ifndef XFER_PROTO_CONTROL_METHOD_H
+#define XFER_PROTO_CONTROL_METHOD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "proto/limits.h"
+
+enum method_id {
+    METHOD_SYSTEM_HELLO,
+    METHOD_SYSTEM_LIST_METHODS,
+    METHOD_SYSTEM_DESCRIBE,
+    METHOD_SYSTEM_PING,
+    METHOD_SYSTEM_STATS,
+    METHOD_TRANSFER_SUBMIT,
+    METHOD_TRANSFER_STATUS,
+    METHOD_TRANSFER_LIST,
+    METHOD_TRANSFER_WAIT,
+    METHOD_TRANSFER_CANCEL,
+    METHOD_EVENTS_SUBSCRIBE,
+    METHOD_EVENTS_UNSUBSCRIBE,
+    METHOD_COUNT
+};
+
+enum overwrite_mode {
+    OVERWRITE_REPLACE,
+    OVERWRITE_NEVER
+};                                                   /* numbers travel in META: append only */
+enum sync_mode { SYNC_FILE, SYNC_BATCH, SYNC_NONE }; /* the same */
+enum job_state { JOB_QUEUED, JOB_RUNNING, JOB_DONE, JOB_FAILED, JOB_CANCELLED, JOB_STATE_COUNT };
+
+const char *overwrite_mode_name(enum overwrite_mode m);
+const char *sync_mode_name(enum sync_mode m);
+const char *job_state_name(enum job_state s);
+/* -1 when the name is none */
+int overwrite_mode_by_name(const char *name);
+int sync_mode_by_name(const char *name);
+int job_state_by_name(const char *name);
+
+/* One struct for the parameters of all methods: what was not given has the value of
+ * control_params_init(). Strings are owned by the struct and never contain NUL bytes. source and
+ * dest are raw bytes (given as text or as NAME_b64). */
+struct control_params {
+    char *source;
+    char *dest; /* NULL: not given */
+    char *method;
+    char *user;     /* NULL: not given */
+    int64_t job;    /* 0: not given */
+    int64_t limit;  /* -1: not given */
+    int64_t before; /* 0: not given */
+    int64_t priority;
+    double timeout; /* seconds; negative: not given, wait for ever */
+    int overwrite;  /* enum overwrite_mode */
+    int sync;       /* enum sync_mode */
+    int state;      /* enum job_state; -1: not given */
+    bool wait;
+};
+void control_params_init(struct control_params *p);
+void control_params_free(struct control_params *p); /* frees what it owns, leaves it initialised */
+
+enum param_type {
+    PARAM_BOOL,    /* bool */
+    PARAM_INTEGER, /* int64_t within min..max */
+    PARAM_SECONDS, /* double, 0 or more */
+    PARAM_STRING,  /* char *, UTF-8, 1..max bytes */
+    PARAM_PATH,    /* char *, raw bytes 1..XFER_PATH_SIZE-1; its twin NAME_b64 carries any bytes but
+                      NUL */
+    PARAM_CHOICE   /* int, index into choices */
+};
+
+struct param_spec {
+    const char *name;
+    enum param_type type;
+    size_t offset; /* in struct control_params */
+    bool required;
+    bool absolute; /* PARAM_PATH only: must begin with '/' */
+    int64_t min, max;
+    const char *const *choices; /* NULL-terminated, PARAM_CHOICE only */
+    const char *help;           /* one line */
+};
+
+struct method_spec {
+    enum method_id id;
+    const char *name;
+    const char *summary; /* one line */
+    const char *result;  /* one line */
+    const struct param_spec *params;
+    size_t n_params;
+};
+
+/* NULL when there is none of that name / id */
+const struct method_spec *method_find(const char *name);
+const struct method_spec *method_get(enum method_id id);
+
+#endif

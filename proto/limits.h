@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Every maximum that xfer enforces, in one place.
+ *
+ * A length or a number that comes from outside (socket, peer, config file) is compared with one of
+ * these before it is used or allocated.
+ */
+#ifndef XFER_PROTO_LIMITS_H
+#define XFER_PROTO_LIMITS_H
+
+#include <stdint.h>
+
+#define XFER_INTEGER_MAX      ((int64_t)1 << 53) /* largest integer that JSON readers keep exactly */
+#define XFER_JSON_INTEGER_MAX (XFER_INTEGER_MAX - 1)      /* in JSON: 2^53 may have been 2^53 + 1 */
+#define XFER_SECONDS_MAX      (INT64_C(10) * 365 * 86400) /* any duration */
+
+/* names and texts, in bytes, the terminating NUL included */
+#define XFER_PATH_SIZE 4096 /* a path: PATH_MAX of Linux */
+#define XFER_LONG_PATH_SIZE \
+    (2 * XFER_PATH_SIZE)         /* a root and a path beneath it, in what is only told */
+#define XFER_NAME_MAX        255 /* one component, without NUL: NAME_MAX of Linux */
+#define XFER_HOST_SIZE       256
+#define XFER_ERROR_TEXT_SIZE 1024
+#define XFER_QUEUE_ID_SIZE   16 /* raw bytes */
+#define XFER_DIGEST_SIZE     16 /* XXH3-128, canonical (big endian) form */
+
+/* the control socket */
+#define XFER_LINE_MAX        (1024 * 1024) /* one request line, without its LF */
+#define XFER_NESTING_MAX     64            /* arrays and objects inside each other */
+#define XFER_BATCH_MAX       1024          /* requests in one batch */
+#define XFER_VALUES_MAX      (128 * 1024)  /* JSON values in one line: bounds what its tree takes */
+#define XFER_NUMBER_MAX      63            /* characters of a JSON number */
+#define XFER_ID_MAX          256           /* bytes of a request's id where it is a string */
+#define XFER_METHOD_NAME_MAX 64            /* bytes of a method's name */
+#define XFER_CLIENTS_MAX     2048          /* connections at once */
+#define XFER_OUTPUT_HIGH     (256 * 1024) /* unsent reply bytes at which a client is no longer read */
+#define XFER_WAITS_MAX       65536        /* replies owed to one client */
+#define XFER_WAITS_ALL_MAX   (256 * 1024) /* replies owed to all clients */
+#define XFER_WATCHES_MAX     1024         /* jobs that one client subscribes to one by one */
+#define XFER_BATCH_REPLY_MAX (4 << 20)    /* bytes of replies; the rest of a batch is refused */
+#define XFER_OUTPUT_ALL_MAX \
+    (512 << 20) /* unsent bytes of all: those above their mark are cut off */
+#define XFER_THROWN_AWAY_MAX     (16 << 20) /* input dropped after a line that was too long */
+#define XFER_THROWN_AWAY_SECONDS 5          /* and for how long */
+#define XFER_PING_SECONDS        5          /* for the other rank's answer */
+#define XFER_LIST_FINISHED       20         /* finished jobs in one transfer.list without a limit */
+#define XFER_LIST_BYTES_MAX      (16 << 20) /* of one transfer.list: what doesn't fit is left out */
+#define XFER_LIST_MAX            1000       /* jobs in one transfer.list */
+#define XFER_REPLY_MAX           (64 * 1024 * 1024) /* one line that xferctl accepts: a list of jobs */
+#define XFER_EVENTS_PER_SECOND   5                  /* of one job, to one subscriber */
+
+/* the queue */
+#define XFER_JOBS_UNFINISHED_MAX 100000
+#define XFER_JOBS_FINISHED_KEPT  10000
+#define XFER_PRIORITY_MAX        100
+
+/* the link */
+#define XFER_LANES_MAX       64
+#define XFER_CHUNK_MIN       (4 * 1024)
+#define XFER_CHUNK_MAX       (16 * 1024 * 1024)
+#define XFER_RING_CHUNKS     8                  /* chunk buffers of a lane, on either side */
+#define XFER_LANE_FILES_MAX  32                 /* files of a lane that await their receipt */
+#define XFER_MESSAGE_MAX     (16 * 1024)        /* any message that is not data */
+#define XFER_RING_MEMORY_MAX ((int64_t)1 << 30) /* chunk buffers of all lanes of one rank */
+#define XFER_SMALL_FILE \
+    (1024 * 1024) /* files up to this size may use the lane that large ones never get */
+#define XFER_FILE_SIZE_MAX INT64_MAX
+
+/* the workers */
+#define XFER_WORKERS_MAX 64
+
+#endif

@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The messages between the ranks other than file data: bytes to structs and back. The layout is
+ * specified in proto/PROTOCOL.md; every field is little-endian at a fixed offset. Decoding checks
+ * everything (length, version, type, every inner length against what is there, ranges, the path
+ * rule) before the struct is filled.
+ */
+#ifndef XFER_PROTO_WIRE_H
+#define XFER_PROTO_WIRE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "proto/control_method.h"
+#include "proto/error.h"
+#include "proto/limits.h"
+
+#define WIRE_VERSION     1
+#define WIRE_HEADER_SIZE 24
+
+/* MPI tags. On a lane's communicator: */
+enum wire_tag {
+    WIRE_TAG_META = 1,    /* rank 0 -> rank 1 */
+    WIRE_TAG_DATA = 2,    /* rank 0 -> rank 1; the empty message is the end of the file */
+    WIRE_TAG_VERDICT = 3, /* rank 0 -> rank 1 */
+    WIRE_TAG_RECEIPT = 4, /* rank 1 -> rank 0 */
+    WIRE_TAG_REFUSAL =
+        5, /* rank 1 -> rank 0: hint to stop early; the receipt follows all the same */
+    /* on the control communicator: */
+    WIRE_TAG_HELLO = 16,     /* both ways, once, before the lanes exist */
+    WIRE_TAG_HEARTBEAT = 17, /* both ways: a question and its answer */
+    WIRE_TAG_STOP = 18       /* both ways: rank 1 asks for an end, rank 0 orders it */
+};
+
+/* The type byte of the header says again what the tag says. */
+enum wire_type {
+    WIRE_META = 1,
+    WIRE_VERDICT,
+    WIRE_RECEIPT,
+    WIRE_REFUSAL,
+    WIRE_HELLO,
+    WIRE_HEARTBEAT,
+    WIRE_STOP
+};
+
+/* Of every lane message: seq counts the files of that lane from 1; META sets it, all else of that
+ * file repeats it. */
+
+struct wire_meta {
+    uint64_t seq;
+    uint64_t job;  /* 1 .. XFER_INTEGER_MAX */
+    uint64_t file; /* which file of the job, from 0 */
+    uint64_t size; /* bytes that the sender means to send, 0 .. INT64_MAX */
+    int64_t mtime_sec;
+    uint32_t mtime_nsec; /* < 1e9 */
+    uint32_t mode;       /* 0 .. 07777 */
+    enum overwrite_mode overwrite;
+    enum sync_mode sync;
+    size_t path_len;
+    char path[XFER_PATH_SIZE]; /* relpath normal form, NUL-terminated in the struct only */
+};
+
+enum wire_verdict_kind { WIRE_COMMIT = 1, WIRE_ABORT = 2 };
+struct wire_verdict {
+    uint64_t seq;
+    enum wire_verdict_kind kind;
+    uint64_t size; /* bytes sent */
+    unsigned char digest[XFER_DIGEST_SIZE];
+    struct xfer_error
+        error; /* why, with WIRE_ABORT: code, side, errno, text (the path is not carried) */
+};
+
+/* Also the layout of a refusal, whose error is never XFER_OK. */
+struct wire_receipt {
+    uint64_t seq;
+    uint64_t size; /* bytes stored */
+    unsigned char digest[XFER_DIGEST_SIZE];
+    struct xfer_error
+        error; /* code XFER_OK: stored under its final name, as durable as META's sync asked */
+};
+
+struct wire_hello {
+    uint32_t version; /* highest that the sender of this speaks; rank 1 answers with the one to use
+                         or an error */
+    uint32_t lanes, chunk, window; /* rank 0 decides, rank 1 repeats; window: files of a lane that
+                                      await their receipt */
+    uint64_t pid;
+    unsigned char queue_id[XFER_QUEUE_ID_SIZE];
+    char host[XFER_HOST_SIZE];
+    char root[XFER_PATH_SIZE];     /* rank 1: absolute receiving root; rank 0: "" */
+    char doorbell[XFER_PATH_SIZE]; /* path of its datagram socket; "": none */
+    struct xfer_error error;       /* rank 1: why it can't serve; code XFER_OK: it can */
+};
+
+struct wire_heartbeat {
+    uint64_t number;
+    bool answer;
+    uint64_t free_bytes,
+        total_bytes; /* of the receiving root, in rank 1's messages; UINT64_MAX: not known */
+};
+
+struct wire_stop {
+    uint32_t reserved;
+};
+
+/* Encoders write into buf (at least XFER_MESSAGE_MAX bytes) and return the length; the structs must
+ * be valid (broken ones are a bug, caught by assert). Texts and paths of errors that are too long
+ * are cut. */
+size_t wire_meta_encode(const struct wire_meta *m, void *buf);
+size_t wire_verdict_encode(const struct wire_verdict *m, void *buf);
+size_t wire_receipt_encode(const struct wire_receipt *m, void *buf);
+size_t wire_refusal_encode(const struct wire_receipt *m, void *buf);
+size_t wire_hello_encode(const struct wire_hello *m, void *buf);
+size_t wire_heartbeat_encode(const struct wire_heartbeat *m, void *buf);
+size_t wire_stop_encode(const struct wire_stop *m, void *buf);
+
+/* Decoders: 0, or -1 with XFER_PROTOCOL and what is wrong. */
+int wire_meta_decode(const void *buf, size_t len, struct wire_meta *m, struct xfer_error *err);
+int wire_verdict_decode(const void *buf, size_t len, struct wire_verdict *m,
+                        struct xfer_error *err);
+int wire_receipt_decode(const void *buf, size_t len, struct wire_receipt *m,
+                        struct xfer_error *err);
+int wire_refusal_decode(const void *buf, size_t len, struct wire_receipt *m,
+                        struct xfer_error *err);
+int wire_hello_decode(const void *buf, size_t len, struct wire_hello *m, struct xfer_error *err);
+int wire_heartbeat_decode(const void *buf, size_t len, struct wire_heartbeat *m,
+                          struct xfer_error *err);
+int wire_stop_decode(const void *buf, size_t len, struct wire_stop *m, struct xfer_error *err);
+
+#endif

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * libFuzzer: every decoder of proto/wire on the same bytes. The first byte picks the decoder; what
+ * decodes must encode again to the same bytes (but for error texts, which are made printable).
+ */
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "proto/wire.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void same(const void *a, size_t a_len, const void *b, size_t b_len)
+{
+    if (a_len != b_len || memcmp(a, b, a_len) != 0)
+        abort();
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    static unsigned char out[XFER_MESSAGE_MAX];
+    struct xfer_error err = XFER_ERROR_INIT;
+    union {
+        struct wire_meta meta;
+        struct wire_verdict verdict;
+        struct wire_receipt receipt;
+        struct wire_hello hello;
+        struct wire_heartbeat heartbeat;
+        struct wire_stop stop;
+    } m;
+    const uint8_t *msg = data + 1;
+    size_t len = size - 1;
+
+    if (size == 0)
+        return 0;
+    switch (data[0] % 7) {
+    case 0:
+        if (wire_meta_decode(msg, len, &m.meta, &err) == 0)
+            same(msg, len, out, wire_meta_encode(&m.meta, out));
+        break;
+    case 1:
+        if (wire_verdict_decode(msg, len, &m.verdict, &err) == 0 && m.verdict.error.code == XFER_OK)
+            same(msg, 56, out, wire_verdict_encode(&m.verdict, out) >= 56 ? 56 : 0);
+        break;
+    case 2:
+        if (wire_receipt_decode(msg, len, &m.receipt, &err) == 0)
+            same(msg, 48, out, wire_receipt_encode(&m.receipt, out) >= 48 ? 48 : 0);
+        break;
+    case 3:
+        (void)wire_refusal_decode(msg, len, &m.receipt, &err);
+        break;
+    case 4:
+        if (wire_hello_decode(msg, len, &m.hello, &err) == 0)
+            same(msg + 16, 40, out + 16, wire_hello_encode(&m.hello, out) >= 56 ? 40 : 0);
+        break;
+    case 5:
+        if (wire_heartbeat_decode(msg, len, &m.heartbeat, &err) == 0)
+            same(msg + 16, len - 16, out + 16, wire_heartbeat_encode(&m.heartbeat, out) - 16);
+        break;
+    default:
+        (void)wire_stop_decode(msg, len, &m.stop, &err);
+        break;
+    }
+    return 0;
+}

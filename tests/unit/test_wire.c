@@ -1,0 +1,399 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * proto/wire: what is encoded comes back, and nothing else is accepted. Every decoder is fed each
+ * of its messages cut at every length and with every byte changed.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "proto/wire.h"
+
+static unsigned char buf[XFER_MESSAGE_MAX];
+
+static struct wire_meta a_meta(void)
+{
+    struct wire_meta m = {.seq = 7,
+                          .job = 12,
+                          .file = 3,
+                          .size = 5000000000,
+                          .mtime_sec = -5,
+                          .mtime_nsec = 999999999,
+                          .mode = 0644,
+                          .overwrite = OVERWRITE_NEVER,
+                          .sync = SYNC_NONE};
+
+    strcpy(m.path, "dir/na\xff"
+                   "me\n");
+    m.path_len = strlen(m.path);
+    return m;
+}
+
+static void set_error(struct xfer_error *e)
+{
+    error_set(e, XFER_NO_SPACE, "disk full");
+    e->sys_errno = 28;
+    error_about(e, XFER_SIDE_RECEIVER, "dir/x");
+}
+
+static void metadata_comes_back(void **state)
+{
+    struct wire_meta m = a_meta(), got;
+    struct xfer_error err = XFER_ERROR_INIT;
+    size_t len = wire_meta_encode(&m, buf);
+
+    (void)state;
+    assert_int_equal(wire_meta_decode(buf, len, &got, &err), 0);
+    assert_int_equal(got.seq, m.seq);
+    assert_int_equal(got.job, m.job);
+    assert_int_equal(got.file, m.file);
+    assert_int_equal(got.size, m.size);
+    assert_int_equal(got.mtime_sec, m.mtime_sec);
+    assert_int_equal(got.mtime_nsec, m.mtime_nsec);
+    assert_int_equal(got.mode, m.mode);
+    assert_int_equal(got.overwrite, m.overwrite);
+    assert_int_equal(got.sync, m.sync);
+    assert_string_equal(got.path, m.path);
+}
+
+/* The layout is a promise to the other side: bytes, not structs. */
+static void metadata_has_the_specified_layout(void **state)
+{
+    static const unsigned char expected[] = {
+        'x',  'f',  'e',  'r',  1,    1,    0,    0,    81,   0,   0,   0,    0,
+        0,    0,    0,    7,    0,    0,    0,    0,    0,    0,   0, /* header */
+        12,   0,    0,    0,    0,    0,    0,    0,                  /* job */
+        3,    0,    0,    0,    0,    0,    0,    0,                  /* file */
+        0x00, 0xf2, 0x05, 0x2a, 0x01, 0,    0,    0,                  /* size 5e9 */
+        0xfb, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,               /* mtime -5 */
+        0xff, 0xc9, 0x9a, 0x3b,                                       /* 999999999 */
+        0xa4, 0x01, 0,    0,                                          /* mode 0644 */
+        1,    2,    0,    0,                                          /* never, none, flags */
+        11,   0,    'd',  'i',  'r',  '/',  'n',  'a',  0xff, 'm', 'e', '\n', 'x'};
+    struct wire_meta m = a_meta();
+    size_t len;
+
+    (void)state;
+    m.size = 0x12a05f200;
+    strcat(m.path, "x");
+    m.path_len = strlen(m.path);
+    len = wire_meta_encode(&m, buf);
+    assert_int_equal(len, sizeof(expected));
+    assert_memory_equal(buf, expected, sizeof(expected));
+}
+
+static void a_message_says_its_own_length(void **state)
+{
+    struct wire_meta m = a_meta();
+    size_t len = wire_meta_encode(&m, buf);
+
+    (void)state;
+    assert_int_equal(buf[8] | buf[9] << 8 | buf[10] << 16, len);
+}
+
+static void verdict_comes_back(void **state)
+{
+    struct wire_verdict m = {.seq = 1, .kind = WIRE_ABORT, .size = 10, .digest = {1, 2, 3}}, got;
+    struct xfer_error err = XFER_ERROR_INIT;
+
+    (void)state;
+    set_error(&m.error);
+    assert_int_equal(wire_verdict_decode(buf, wire_verdict_encode(&m, buf), &got, &err), 0);
+    assert_int_equal(got.kind, WIRE_ABORT);
+    assert_int_equal(got.size, 10);
+    assert_memory_equal(got.digest, m.digest, XFER_DIGEST_SIZE);
+    assert_int_equal(got.error.code, XFER_NO_SPACE);
+    assert_int_equal(got.error.sys_errno, 28);
+    assert_string_equal(got.error.text, "disk full");
+    assert_string_equal(got.error.path, "");
+}
+
+static void a_commit_with_an_error_is_refused(void **state)
+{
+    struct wire_verdict m = {.seq = 1, .kind = WIRE_COMMIT}, got;
+    struct xfer_error err = XFER_ERROR_INIT;
+
+    (void)state;
+    set_error(&m.error);
+    assert_int_equal(wire_verdict_decode(buf, wire_verdict_encode(&m, buf), &got, &err), -1);
+    m.kind = WIRE_ABORT;
+    m.error.code = XFER_OK;
+    assert_int_equal(wire_verdict_decode(buf, wire_verdict_encode(&m, buf), &got, &err), -1);
+}
+
+static void receipt_and_refusal_come_back_and_are_not_confused(void **state)
+{
+    struct wire_receipt m = {.seq = 3, .size = 1}, got;
+    struct xfer_error err = XFER_ERROR_INIT;
+    size_t len;
+
+    (void)state;
+    len = wire_receipt_encode(&m, buf);
+    assert_int_equal(wire_receipt_decode(buf, len, &got, &err), 0);
+    assert_int_equal(got.error.code, XFER_OK);
+    assert_int_equal(wire_refusal_decode(buf, len, &got, &err), -1);
+    len = wire_refusal_encode(&m, buf);
+    assert_int_equal(wire_refusal_decode(buf, len, &got, &err),
+                     -1); /* a refusal without a reason */
+    set_error(&m.error);
+    len = wire_refusal_encode(&m, buf);
+    assert_int_equal(wire_refusal_decode(buf, len, &got, &err), 0);
+    assert_string_equal(got.error.path, "dir/x");
+    assert_int_equal(got.error.side, XFER_SIDE_RECEIVER);
+}
+
+static struct wire_hello a_hello(void)
+{
+    struct wire_hello m = {.version = 1, .lanes = 4, .chunk = 262144, .window = 32, .pid = 99};
+
+    memset(m.queue_id, 0xab, sizeof(m.queue_id));
+    strcpy(m.host, "node1");
+    strcpy(m.root, "/srv/in");
+    strcpy(m.doorbell, "/run/x/bell");
+    return m;
+}
+
+static void hello_comes_back(void **state)
+{
+    struct wire_hello m = a_hello(), got;
+    struct xfer_error err = XFER_ERROR_INIT;
+
+    (void)state;
+    assert_int_equal(wire_hello_decode(buf, wire_hello_encode(&m, buf), &got, &err), 0);
+    assert_string_equal(got.host, "node1");
+    assert_string_equal(got.root, "/srv/in");
+    assert_string_equal(got.doorbell, "/run/x/bell");
+    assert_int_equal(got.lanes, 4);
+    assert_memory_equal(got.queue_id, m.queue_id, sizeof(m.queue_id));
+}
+
+static void hello_with_terms_out_of_range_is_refused(void **state)
+{
+    struct wire_hello m, got;
+    struct xfer_error err = XFER_ERROR_INIT;
+
+    (void)state;
+#define REFUSED(change)                                                                       \
+    do {                                                                                      \
+        m = a_hello();                                                                        \
+        change;                                                                               \
+        assert_int_equal(wire_hello_decode(buf, wire_hello_encode(&m, buf), &got, &err), -1); \
+        assert_int_equal(err.code, XFER_PROTOCOL);                                            \
+    } while (0)
+    REFUSED(m.version = 0);
+    REFUSED(m.lanes = 0);
+    REFUSED(m.lanes = XFER_LANES_MAX + 1);
+    REFUSED(m.chunk = XFER_CHUNK_MIN - 1);
+    REFUSED(m.chunk = XFER_CHUNK_MAX + 1);
+    REFUSED(m.window = 0);
+    REFUSED(m.window = XFER_LANE_FILES_MAX + 1);
+    REFUSED(m.pid = UINT64_MAX);
+#undef REFUSED
+}
+
+static void the_largest_messages_fit(void **state)
+{
+    struct wire_hello m = a_hello(), got;
+    struct xfer_error err = XFER_ERROR_INIT;
+
+    (void)state;
+    memset(m.host, 'h', sizeof(m.host) - 1);
+    memset(m.root, 'r', sizeof(m.root) - 1);
+    memset(m.doorbell, 'd', sizeof(m.doorbell) - 1);
+    m.host[sizeof(m.host) - 1] = m.root[sizeof(m.root) - 1] = m.doorbell[sizeof(m.doorbell) - 1] =
+        '\0';
+    set_error(&m.error);
+    memset(m.error.text, 't', sizeof(m.error.text) - 1);
+    memset(m.error.path, 'p', sizeof(m.error.path) - 1);
+    m.error.text[sizeof(m.error.text) - 1] = m.error.path[sizeof(m.error.path) - 1] = '\0';
+    assert_int_equal(wire_hello_decode(buf, wire_hello_encode(&m, buf), &got, &err), 0);
+    assert_string_equal(got.root, m.root);
+    assert_string_equal(got.error.path, m.error.path);
+}
+
+static void metadata_out_of_range_is_refused(void **state)
+{
+    struct wire_meta m, got;
+    struct xfer_error err = XFER_ERROR_INIT;
+
+    (void)state;
+#define REFUSED(change)                                                                     \
+    do {                                                                                    \
+        m = a_meta();                                                                       \
+        change;                                                                             \
+        assert_int_equal(wire_meta_decode(buf, wire_meta_encode(&m, buf), &got, &err), -1); \
+        assert_int_equal(err.code, XFER_PROTOCOL);                                          \
+    } while (0)
+    REFUSED(m.seq = 0);
+    REFUSED(m.job = 0);
+    REFUSED(m.job = (uint64_t)XFER_INTEGER_MAX + 1);
+    REFUSED(m.size = UINT64_MAX);
+    REFUSED(m.mtime_nsec = 1000000000);
+    REFUSED(m.mode = 010000);
+    REFUSED(m.overwrite = (enum overwrite_mode)2);
+    REFUSED(m.sync = (enum sync_mode)3);
+    REFUSED(m.path_len = 0);
+    REFUSED(strcpy(m.path, "../etc"); m.path_len = 6);
+    REFUSED(strcpy(m.path, "/etc"); m.path_len = 4);
+    REFUSED(strcpy(m.path, "a/.xfer"); m.path_len = 7);
+    REFUSED(m.path[1] = '\0'); /* a NUL inside */
+#undef REFUSED
+}
+
+static void heartbeat_and_stop_come_back(void **state)
+{
+    struct wire_heartbeat m = {.number = 5,
+                               .answer = true,
+                               .free_bytes = 1,
+                               .total_bytes = UINT64_MAX},
+                          got;
+    struct wire_stop s = {0}, got_stop;
+    struct xfer_error err = XFER_ERROR_INIT;
+
+    (void)state;
+    assert_int_equal(wire_heartbeat_decode(buf, wire_heartbeat_encode(&m, buf), &got, &err), 0);
+    assert_int_equal(got.number, 5);
+    assert_true(got.answer);
+    assert_true(got.total_bytes == UINT64_MAX);
+    assert_int_equal(wire_stop_decode(buf, wire_stop_encode(&s, buf), &got_stop, &err), 0);
+}
+
+typedef int decode_any(const void *msg, size_t len);
+
+static int any_meta(const void *msg, size_t len)
+{
+    struct wire_meta m;
+    struct xfer_error err = XFER_ERROR_INIT;
+
+    return wire_meta_decode(msg, len, &m, &err);
+}
+
+static int any_verdict(const void *msg, size_t len)
+{
+    struct wire_verdict m;
+    struct xfer_error err = XFER_ERROR_INIT;
+
+    return wire_verdict_decode(msg, len, &m, &err);
+}
+
+static int any_receipt(const void *msg, size_t len)
+{
+    struct wire_receipt m;
+    struct xfer_error err = XFER_ERROR_INIT;
+
+    return wire_receipt_decode(msg, len, &m, &err);
+}
+
+static int any_hello(const void *msg, size_t len)
+{
+    struct wire_hello m;
+    struct xfer_error err = XFER_ERROR_INIT;
+
+    return wire_hello_decode(msg, len, &m, &err);
+}
+
+static int any_heartbeat(const void *msg, size_t len)
+{
+    struct wire_heartbeat m;
+    struct xfer_error err = XFER_ERROR_INIT;
+
+    return wire_heartbeat_decode(msg, len, &m, &err);
+}
+
+static int any_stop(const void *msg, size_t len)
+{
+    struct wire_stop m;
+    struct xfer_error err = XFER_ERROR_INIT;
+
+    return wire_stop_decode(msg, len, &m, &err);
+}
+
+/* Exact copies on the heap, so that a sanitizer sees every byte read beyond the end. */
+static void torment(decode_any *decode, size_t len)
+{
+    for (size_t n = 0; n < len; n++) {
+        unsigned char *cut = malloc(n ? n : 1);
+
+        memcpy(cut, buf, n);
+        assert_int_equal(decode(cut, n), -1);
+        if (n >= 12) { /* the length field made to agree: still too short for what it holds */
+            cut[8] = (unsigned char)n;
+            cut[9] = (unsigned char)(n >> 8);
+            assert_int_equal(decode(cut, n), -1);
+        }
+        free(cut);
+    }
+    for (size_t n = 0; n < len; n++) {
+        unsigned char *copy = malloc(len);
+
+        for (int bit = 0; bit < 8; bit++) {
+            memcpy(copy, buf, len);
+            copy[n] ^= (unsigned char)(1 << bit);
+            if (n < 16 &&
+                decode(copy, len) == 0) /* all of the header but the sequence number is fixed */
+                fail_msg("byte %zu changed and still accepted", n);
+            (void)decode(copy, len);
+        }
+        free(copy);
+    }
+    buf[len] = 0;
+    assert_int_equal(decode(buf, len + 1), -1);
+}
+
+static void cut_and_changed_messages_are_refused(void **state)
+{
+    struct wire_meta meta = a_meta();
+    struct wire_verdict verdict = {.seq = 1, .kind = WIRE_ABORT};
+    struct wire_receipt receipt = {.seq = 1};
+    struct wire_hello hello = a_hello();
+    struct wire_heartbeat beat = {.number = 1};
+    struct wire_stop stop = {0};
+
+    (void)state;
+    set_error(&verdict.error);
+    set_error(&receipt.error);
+    torment(any_meta, wire_meta_encode(&meta, buf));
+    torment(any_verdict, wire_verdict_encode(&verdict, buf));
+    torment(any_receipt, wire_receipt_encode(&receipt, buf));
+    torment(any_hello, wire_hello_encode(&hello, buf));
+    torment(any_heartbeat, wire_heartbeat_encode(&beat, buf));
+    torment(any_stop, wire_stop_encode(&stop, buf));
+}
+
+static void another_version_is_named(void **state)
+{
+    struct wire_stop s = {0};
+    struct xfer_error err = XFER_ERROR_INIT;
+    size_t len = wire_stop_encode(&s, buf);
+
+    (void)state;
+    buf[4] = 9;
+    assert_int_equal(wire_stop_decode(buf, len, &s, &err), -1);
+    assert_non_null(strstr(err.text, "version 9"));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(metadata_comes_back),
+        cmocka_unit_test(metadata_has_the_specified_layout),
+        cmocka_unit_test(a_message_says_its_own_length),
+        cmocka_unit_test(verdict_comes_back),
+        cmocka_unit_test(a_commit_with_an_error_is_refused),
+        cmocka_unit_test(receipt_and_refusal_come_back_and_are_not_confused),
+        cmocka_unit_test(hello_comes_back),
+        cmocka_unit_test(hello_with_terms_out_of_range_is_refused),
+        cmocka_unit_test(the_largest_messages_fit),
+        cmocka_unit_test(metadata_out_of_range_is_refused),
+        cmocka_unit_test(heartbeat_and_stop_come_back),
+        cmocka_unit_test(cut_and_changed_messages_are_refused),
+        cmocka_unit_test(another_version_is_named),
+    };
+
+    return cmocka_run_group_tests_name("wire", tests, NULL, NULL);
+}
