@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * xferctl send: one job for each source. All that can be wrong with the command line is found
+ * before the first request is made.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "ctl/ctl.h"
+#include "ctl/follow.h"
+#include "proto/relpath.h"
+
+const struct option_spec cmd_send_options[] = {
+    {"to", 0, "DEST", "name under the receiving root; with '/' at its end, a directory there"},
+    {"no-wait", 0, NULL, "print the number of the job, don't wait for its end"},
+    {"overwrite", 0, "MODE", "replace what is there, or never (default: replace)"},
+    {"sync", 0, "MODE", "when it is safe on disk: file, batch or none (default: file)"},
+    {"priority", 0, "N", "-100 to 100, higher goes first (default: 0)"},
+    {"fail-fast", 0, NULL, "fail at once when the other rank is down"},
+    {"cancel-on-interrupt", 0, NULL, "an interrupt cancels the job, too"},
+    {NULL},
+};
+
+static int parse_priority(const char *text, int64_t *priority)
+{
+    char *end;
+    long value;
+
+    errno = 0;
+    value = strtol(text, &end, 10);
+    if (end == text || *end || errno || value < -XFER_PRIORITY_MAX || value > XFER_PRIORITY_MAX ||
+        strspn(text, "+-0123456789") != strlen(text))
+        return -1;
+    *priority = value;
+    return 0;
+}
+
+/* 0, or the exit code of a usage error that was told. dest is borrowed from args. */
+static int parse_options(struct ctl *ctl, const struct arguments *args,
+                         struct control_params *params, const char **dest)
+{
+    const char *value;
+
+    if ((value = arguments_option(args, "overwrite"))) {
+        params->overwrite = overwrite_mode_by_name(value);
+        if (params->overwrite < 0)
+            return ctl_usage(ctl, "--overwrite is replace or never, not '%s'", value);
+    }
+    if ((value = arguments_option(args, "sync"))) {
+        params->sync = sync_mode_by_name(value);
+        if (params->sync < 0)
+            return ctl_usage(ctl, "--sync is file, batch or none, not '%s'", value);
+    }
+    if ((value = arguments_option(args, "priority")) && parse_priority(value, &params->priority))
+        return ctl_usage(ctl, "--priority is a whole number from -%d to %d, not '%s'",
+                         XFER_PRIORITY_MAX, XFER_PRIORITY_MAX, value);
+    *dest = arguments_option(args, "to");
+    if (*dest && **dest == '\0')
+        return ctl_usage(ctl, "--to is empty");
+    if (*dest && args->n > 1 && (*dest)[strlen(*dest) - 1] != '/')
+        return ctl_usage(ctl, "--to '%s' must end in '/' where several sources are sent", *dest);
+    return 0;
+}
+
+/* The absolute path of a source, links not resolved, without '/' at its end. NULL after
+ * error_set(). */
+static char *absolute(const char *source, const char *cwd, struct xfer_error *err)
+{
+    char path[XFER_PATH_SIZE];
+    char *copy;
+    size_t len;
+    int n;
+
+    if (*source == '\0') {
+        error_set(err, XFER_USAGE, "a source is empty");
+        return NULL;
+    }
+    if (*source != '/' && (!cwd || *cwd != '/')) {
+        error_set(err, XFER_USAGE, "the current directory cannot be told: name '%s' from '/' on",
+                  source);
+        return NULL;
+    }
+    if (*source == '/')
+        n = snprintf(path, sizeof(path), "%s", source);
+    else
+        n = snprintf(path, sizeof(path), "%s/%s", strcmp(cwd, "/") ? cwd : "", source);
+    len = n > 0 ? (size_t)n : 0;
+    if (len >= sizeof(path)) {
+        error_set(err, XFER_USAGE, "the path of a source is too long (at most %d bytes)",
+                  XFER_PATH_SIZE - 1);
+        return NULL;
+    }
+    while (len > 1 && path[len - 1] == '/')
+        path[--len] = '\0';
+    copy = strdup(path);
+    if (!copy)
+        error_set(err, XFER_NO_RESOURCES, "no memory");
+    return copy;
+}
+
+struct target {
+    char *dest;
+    const char *source;
+};
+
+static int compare_targets(const void *a, const void *b)
+{
+    return strcmp(((const struct target *)a)->dest, ((const struct target *)b)->dest);
+}
+
+/* Where each would arrive: may that be, and no two at one place? */
+static int check_targets(const struct follow_item *items, size_t n, const char *dest,
+                         struct xfer_error *err)
+{
+    struct target *targets = calloc(n, sizeof(*targets));
+    int rc = targets ? 0 : error_set(err, XFER_NO_RESOURCES, "no memory");
+
+    for (size_t i = 0; rc == 0 && i < n; i++) {
+        char path[XFER_PATH_SIZE];
+
+        if (relpath_resolve(items[i].source, dest, path, err)) {
+            error_prefix(err, "%s", items[i].source);
+            err->code = XFER_USAGE; /* found in the command line: exit 2 whatever it is */
+            rc = -1;
+        } else {
+            targets[i] = (struct target){strdup(path), items[i].source};
+            if (!targets[i].dest)
+                rc = error_set(err, XFER_NO_RESOURCES, "no memory");
+        }
+    }
+    if (rc == 0)
+        qsort(targets, n, sizeof(*targets), compare_targets);
+    for (size_t i = 1; rc == 0 && i < n; i++)
+        if (strcmp(targets[i - 1].dest, targets[i].dest) == 0)
+            rc = error_set(err, XFER_USAGE, "'%s' and '%s' would both become '%s'",
+                           targets[i - 1].source, targets[i].source, targets[i].dest);
+    for (size_t i = 0; targets && i < n; i++)
+        free(targets[i].dest);
+    free(targets);
+    return rc;
+}
+
+static int make_items(const struct arguments *args, struct follow_item *items, const char *dest,
+                      struct xfer_error *err)
+{
+    char *cwd = getcwd(NULL, 0);
+    int rc = 0;
+
+    for (int i = 0; rc == 0 && i < args->n; i++) {
+        items[i].source = absolute(args->items[i], cwd, err);
+        if (!items[i].source)
+            rc = -1;
+    }
+    free(cwd);
+    return rc ? rc : check_targets(items, (size_t)args->n, dest, err);
+}
+
+int cmd_send(struct ctl *ctl, const struct arguments *args)
+{
+    struct xfer_error err = XFER_ERROR_INIT;
+    struct control_params params;
+    struct follow_options options = {
+        .purpose = arguments_option(args, "no-wait") ? FOLLOW_FOR_ID : FOLLOW_FOR_RESULT,
+        .submit = &params,
+        .fail_fast = arguments_option(args, "fail-fast"),
+        .cancel_on_interrupt = arguments_option(args, "cancel-on-interrupt"),
+    };
+    struct follow_item *items;
+    const char *dest = NULL;
+    int exit_code;
+
+    control_params_init(&params);
+    exit_code = parse_options(ctl, args, &params, &dest);
+    if (exit_code)
+        return exit_code;
+
+    items = calloc((size_t)args->n, sizeof(*items));
+    if (!items)
+        error_set(&err, XFER_NO_RESOURCES, "no memory");
+    if (!items || make_items(args, items, dest, &err)) {
+        exit_code = ctl_fail(ctl, &err);
+    } else {
+        params.dest = (char *)dest; /* borrowed: params is never freed */
+        exit_code = follow_run(ctl, &options, items, (size_t)args->n);
+    }
+    follow_items_free(items, (size_t)args->n);
+    return exit_code;
+}

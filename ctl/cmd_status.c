@@ -1,0 +1,295 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * xferctl status and stats: one job in full, the state of the daemon, its counters.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "ctl/ctl.h"
+#include "ctl/session.h"
+#include "proto/text.h"
+#include "proto/units.h"
+
+/* ---- one job
+ * ------------------------------------------------------------------------------------- */
+
+static void row(struct output *out, const char *label, const char *text)
+{
+    char *shown = text_printable(text);
+
+    if (shown)
+        output_line(out, "%-13s %s", label, shown);
+    free(shown);
+}
+
+static void row_size(struct output *out, const char *label, int64_t bytes)
+{
+    char size[24];
+
+    units_format_size(bytes, size, sizeof(size));
+    output_line(out, "%-13s %lld (%s)", label, (long long)bytes, size);
+}
+
+static void row_time(struct output *out, const char *label, double unix_time)
+{
+    time_t seconds = (time_t)unix_time;
+    struct tm tm;
+    char text[64];
+
+    if (unix_time <= 0 || !localtime_r(&seconds, &tm) ||
+        strftime(text, sizeof(text), "%Y-%m-%d %H:%M:%S %z", &tm) == 0)
+        return;
+    output_line(out, "%-13s %s", label, text);
+}
+
+static void print_digest(struct output *out, const struct control_job *job)
+{
+    char hex[2 * XFER_DIGEST_SIZE + 1];
+
+    for (size_t i = 0; i < XFER_DIGEST_SIZE; i++)
+        sprintf(hex + 2 * i, "%02x", job->digest[i]);
+    output_line(out, "%-13s xxh128:%s", "digest", hex);
+}
+
+static void print_destination(struct output *out, const struct control_job *job)
+{
+    char *host = text_printable(job->dest_host ? job->dest_host : "");
+    char *path = text_printable(job->dest_path ? job->dest_path : "");
+
+    if (host && path && *host && *path)
+        output_line(out, "%-13s %s:%s", "destination", host, path);
+    else
+        row(out, "destination", job->dest ? job->dest : "");
+    free(host);
+    free(path);
+}
+
+static void print_job(struct output *out, const struct control_job *job)
+{
+    char state[64], rate[24];
+
+    output_line(out, "%-13s %lld", "job", (long long)job->job);
+    output_line(out, "%-13s %s", "state", output_state(out, job->state, 0, state, sizeof(state)));
+    if (job->phase && *job->phase && strcmp(job->phase, job_state_name(job->state)) != 0)
+        row(out, "phase", job->phase);
+    if (job->reason && *job->reason)
+        row(out, "reason", job->reason);
+    row(out, "source", job->source ? job->source : "");
+    print_destination(out, job);
+    row_size(out, "bytes total", job->bytes_total);
+    row_size(out, "bytes done", job->bytes_done);
+    if (job->bytes_resumed > 0)
+        row_size(out, "resumed", job->bytes_resumed);
+    units_format_size((int64_t)job->rate, rate, sizeof(rate));
+    if (job->rate > 0)
+        output_line(out, "%-13s %s/s", "rate", rate);
+    if (job->has_digest)
+        print_digest(out, job);
+    output_line(out, "%-13s %lld", "attempts", (long long)job->attempts);
+    output_line(out, "%-13s %lld", "priority", (long long)job->priority);
+    output_line(out, "%-13s %lld", "uid", (long long)job->uid);
+    row_time(out, "submitted", job->submitted_at);
+    row_time(out, "not before", job->not_before);
+    row_time(out, "started", job->started_at);
+    row_time(out, "finished", job->finished_at);
+    if (job->error) {
+        output_line(out, "%-13s %d", "exit code", job->exit_code);
+        row(out, "error", error_info(job->error->code)->name);
+        row(out, "message", job->error->text);
+    }
+}
+
+static int status_job(struct ctl *ctl, struct session *session, const char *text)
+{
+    struct xfer_error err = XFER_ERROR_INIT;
+    struct control_params params;
+    struct control_incoming in;
+    struct control_job job;
+    int exit_code;
+
+    control_params_init(&params);
+    exit_code = ctl_parse_job(ctl, text, &params.job);
+    if (!exit_code)
+        exit_code = ctl_ask(ctl, session, METHOD_TRANSFER_STATUS, &params, true, &in);
+    if (exit_code)
+        return exit_code;
+    if (ctl->json) {
+        output_text(ctl->out, in.result);
+    } else if (control_job_parse(in.result, &job, &err)) {
+        exit_code = ctl_fail(ctl, &err);
+    } else {
+        print_job(ctl->out, &job);
+        control_job_free(&job);
+    }
+    control_incoming_free(&in);
+    return exit_code;
+}
+
+/* ---- the daemon
+ * ---------------------------------------------------------------------------------- */
+
+static void print_link(struct output *out, const struct control_stats *stats)
+{
+    char *host = text_printable(stats->peer_host[0] ? stats->peer_host : "the other rank");
+    char chunk[24];
+
+    units_format_size(stats->chunk, chunk, sizeof(chunk));
+    if (stats->peer_up)
+        output_line(out, "%-13s up to %s, %lld lanes, chunks of %s", "link", host ? host : "",
+                    (long long)stats->lanes, chunk);
+    else
+        output_line(out, "%-13s down: waiting for %s", "link", host ? host : "");
+    free(host);
+}
+
+static void print_root(struct output *out, const struct control_stats *stats)
+{
+    char *root = text_printable(stats->store_root);
+    char free_size[24], total[24];
+
+    units_format_size(stats->store_free_bytes, free_size, sizeof(free_size));
+    units_format_size(stats->store_total_bytes, total, sizeof(total));
+    if (root && *root && stats->store_free_bytes >= 0)
+        output_line(out, "%-13s %s, %lld bytes free (%s of %s)", "receives in", root,
+                    (long long)stats->store_free_bytes, free_size, total);
+    else if (root && *root)
+        output_line(out, "%-13s %s", "receives in", root);
+    else
+        output_line(out, "%-13s not known while the link is down", "receives in");
+    free(root);
+}
+
+static void print_daemon(struct output *out, const char *socket, const struct control_hello *hello,
+                         const struct control_stats *stats)
+{
+    char *version = text_printable(hello->version);
+    char uptime[32];
+
+    units_format_duration(stats->uptime, uptime, sizeof(uptime));
+    output_line(out, "%-13s %s, up %s, start %lld of its ranks", "daemon", version ? version : "",
+                uptime, (long long)stats->generation);
+    free(version);
+    row(out, "socket", socket);
+    for (int i = 0; i < hello->n_ranks; i++) {
+        char *host = text_printable(hello->ranks[i].host);
+
+        output_line(out, "rank %-8d %s, process %lld", hello->ranks[i].rank, host ? host : "",
+                    (long long)hello->ranks[i].pid);
+        free(host);
+    }
+    print_link(out, stats);
+    output_line(out, "%-13s %lld queued, %lld running, %lld done, %lld failed, %lld cancelled",
+                "jobs", (long long)stats->jobs[JOB_QUEUED], (long long)stats->jobs[JOB_RUNNING],
+                (long long)stats->jobs[JOB_DONE], (long long)stats->jobs[JOB_FAILED],
+                (long long)stats->jobs[JOB_CANCELLED]);
+    print_root(out, stats);
+}
+
+static int status_daemon(struct ctl *ctl, struct session *session)
+{
+    struct xfer_error err = XFER_ERROR_INIT;
+    struct control_incoming hello_in, stats_in;
+    struct control_hello hello;
+    struct control_stats stats;
+    int exit_code = ctl_ask(ctl, session, METHOD_SYSTEM_HELLO, NULL, true, &hello_in);
+
+    if (exit_code)
+        return exit_code;
+    exit_code = ctl_ask(ctl, session, METHOD_SYSTEM_STATS, NULL, true, &stats_in);
+    if (exit_code) {
+        control_incoming_free(&hello_in);
+        return exit_code;
+    }
+    if (control_hello_parse(hello_in.result, &hello, &err) ||
+        control_stats_parse(stats_in.result, &stats, &err)) {
+        exit_code = ctl_fail(ctl, &err);
+    } else {
+        if (ctl->json)
+            output_line(ctl->out, "{\"hello\":%s,\"stats\":%s}", hello_in.result, stats_in.result);
+        else
+            print_daemon(ctl->out, session_path(session), &hello, &stats);
+        if (!stats.peer_up)
+            exit_code = error_info(XFER_PEER_DOWN)->exit_code;
+    }
+    control_incoming_free(&hello_in);
+    control_incoming_free(&stats_in);
+    return exit_code;
+}
+
+int cmd_status(struct ctl *ctl, const struct arguments *args)
+{
+    int exit_code = 0;
+    int64_t job;
+    struct session *session;
+
+    if (args->n > 0 && (exit_code = ctl_parse_job(ctl, args->items[0], &job)))
+        return exit_code;
+    session = ctl_session(ctl, &exit_code);
+    if (!session)
+        return exit_code;
+    exit_code =
+        args->n > 0 ? status_job(ctl, session, args->items[0]) : status_daemon(ctl, session);
+    session_destroy(session);
+    return exit_code;
+}
+
+/* ---- counters
+ * ------------------------------------------------------------------------------------ */
+
+static void print_stats(struct output *out, const struct control_stats *s)
+{
+    const struct {
+        const char *name;
+        int64_t value;
+    } counters[] = {
+        {"uptime_seconds", (int64_t)s->uptime},
+        {"generation", s->generation},
+        {"peer_up", s->peer_up},
+        {"clients", s->clients},
+        {"lanes", s->lanes},
+        {"chunk_bytes", s->chunk},
+        {"jobs_queued", s->jobs[JOB_QUEUED]},
+        {"jobs_running", s->jobs[JOB_RUNNING]},
+        {"jobs_done", s->jobs[JOB_DONE]},
+        {"jobs_failed", s->jobs[JOB_FAILED]},
+        {"jobs_cancelled", s->jobs[JOB_CANCELLED]},
+        {"finished_done", s->finished_done},
+        {"finished_failed", s->finished_failed},
+        {"finished_cancelled", s->finished_cancelled},
+        {"oldest_queued_seconds", (int64_t)s->oldest_queued},
+        {"sent_bytes", s->sent_bytes},
+        {"sent_files", s->sent_files},
+        {"store_free_bytes", s->store_free_bytes},
+        {"store_total_bytes", s->store_total_bytes},
+    };
+
+    for (size_t i = 0; i < sizeof(counters) / sizeof(counters[0]); i++)
+        output_line(out, "%-22s %lld", counters[i].name, (long long)counters[i].value);
+}
+
+int cmd_stats(struct ctl *ctl, const struct arguments *args)
+{
+    struct xfer_error err = XFER_ERROR_INIT;
+    struct control_incoming in;
+    struct control_stats stats;
+    int exit_code = 0;
+    struct session *session = ctl_session(ctl, &exit_code);
+
+    (void)args;
+    if (!session)
+        return exit_code;
+    exit_code = ctl_ask(ctl, session, METHOD_SYSTEM_STATS, NULL, true, &in);
+    if (!exit_code) {
+        if (ctl->json)
+            output_text(ctl->out, in.result);
+        else if (control_stats_parse(in.result, &stats, &err))
+            exit_code = ctl_fail(ctl, &err);
+        else
+            print_stats(ctl->out, &stats);
+        control_incoming_free(&in);
+    }
+    session_destroy(session);
+    return exit_code;
+}

@@ -1,0 +1,358 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * A conversation with the daemon. Signals come through a descriptor, so that poll() waits for them
+ * and nothing races.
+ */
+#include "ctl/session.h"
+
+#include <errno.h>
+#include <math.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "ctl/clock.h"
+#include "ctl/ctl.h"
+#include "ctl/locate.h"
+#include "proto/control_request.h"
+#include "proto/limits.h"
+#include "proto/lines.h"
+
+#define READ_SIZE     (64 * 1024)
+#define RETRY_FIRST   0.02 /* seconds before connecting again, doubled up to ... */
+#define RETRY_LONGEST 1.0
+
+struct session {
+    char path[XFER_PATH_SIZE];
+    int fd;        /* -1: not connected */
+    int signal_fd; /* -1: signals act by themselves */
+    int signal;
+    struct lines in;
+    bool ended; /* end of input was seen; whole lines may still be there */
+    char *out;
+    size_t out_start, out_end, out_size;
+    uint64_t queued, written;
+};
+
+struct session *session_create(const char *option, struct xfer_error *err)
+{
+    struct session *s = calloc(1, sizeof(*s));
+
+    if (!s) {
+        error_set(err, XFER_NO_RESOURCES, "no memory");
+        return NULL;
+    }
+    s->fd = s->signal_fd = -1;
+    lines_init(&s->in, XFER_REPLY_MAX);
+    if (locate_socket(option, s->path, err)) {
+        session_destroy(s);
+        return NULL;
+    }
+    return s;
+}
+
+void session_destroy(struct session *s)
+{
+    if (!s)
+        return;
+    session_disconnect(s);
+    if (s->signal_fd >= 0)
+        close(s->signal_fd);
+    lines_free(&s->in);
+    free(s->out);
+    free(s);
+}
+
+const char *session_path(const struct session *s)
+{
+    return s->path;
+}
+
+int session_catch_signals(struct session *s, struct xfer_error *err)
+{
+    sigset_t set;
+
+    if (s->signal_fd >= 0)
+        return 0;
+    sigemptyset(&set);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGWINCH);
+    if (sigprocmask(SIG_BLOCK, &set, NULL))
+        return error_set_errno(err, errno, "sigprocmask");
+    s->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+    if (s->signal_fd < 0)
+        return error_set_errno(err, errno, "signalfd");
+    return 0;
+}
+
+int session_connect(struct session *s, double deadline, struct xfer_error *err)
+{
+    session_disconnect(s);
+    s->queued = s->written = 0;
+    for (;;) {
+        struct pollfd waiting = {.fd = s->signal_fd, .events = POLLIN};
+
+        s->fd = locate_connect(s->path, err);
+        if (s->fd >= 0)
+            return 0;
+        if (err->code != XFER_TOO_BUSY || clock_now() >= deadline)
+            return -1;
+        /* There is nothing to wait on for room in the queue of connections. */
+        if (poll(&waiting, 1, 5) > 0)
+            return -1;
+    }
+}
+
+bool session_connected(const struct session *s)
+{
+    return s->fd >= 0;
+}
+
+void session_disconnect(struct session *s)
+{
+    if (s->fd >= 0)
+        close(s->fd);
+    s->fd = -1;
+    lines_free(&s->in);
+    lines_init(&s->in, XFER_REPLY_MAX);
+    s->ended = false;
+    s->out_start = s->out_end = 0;
+}
+
+uint64_t session_queued(const struct session *s)
+{
+    return s->queued;
+}
+
+uint64_t session_written(const struct session *s)
+{
+    return s->written;
+}
+
+int session_signal(const struct session *s)
+{
+    return s->signal;
+}
+
+static int append(struct session *s, const char *line, struct xfer_error *err)
+{
+    size_t len = strlen(line);
+
+    if (s->out_start > 0 && s->out_end + len > s->out_size) {
+        memmove(s->out, s->out + s->out_start, s->out_end - s->out_start);
+        s->out_end -= s->out_start;
+        s->out_start = 0;
+    }
+    if (s->out_end + len > s->out_size) {
+        size_t size = 2 * (s->out_end + len) + 1024;
+        char *bigger = realloc(s->out, size);
+
+        if (!bigger)
+            return error_set(err, XFER_NO_RESOURCES, "no memory");
+        s->out = bigger;
+        s->out_size = size;
+    }
+    memcpy(s->out + s->out_end, line, len);
+    s->out_end += len;
+    s->queued += len;
+    return 0;
+}
+
+int session_send(struct session *s, int64_t id, enum method_id method,
+                 const struct control_params *params, struct xfer_error *err)
+{
+    struct control_params none;
+    char *line;
+    int rc;
+
+    control_params_init(&none);
+    line = control_request_encode(id, method, params ? params : &none);
+    rc = line ? append(s, line, err) : error_set(err, XFER_NO_RESOURCES, "no memory");
+    free(line);
+    return rc;
+}
+
+int session_send_raw(struct session *s, int64_t id, const char *method, const char *params,
+                     struct xfer_error *err)
+{
+    char *line = control_request_encode_raw(id, method, params, err);
+    int rc = line ? append(s, line, err) : -1;
+
+    free(line);
+    return rc;
+}
+
+/* A connection that takes nothing more may still hold replies: reading tells when it is gone. */
+static void write_some(struct session *s)
+{
+    while (s->out_start < s->out_end) {
+        ssize_t n = send(s->fd, s->out + s->out_start, s->out_end - s->out_start, MSG_NOSIGNAL);
+
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0 && errno == EAGAIN)
+            return;
+        if (n < 0)
+            break;
+        s->out_start += (size_t)n;
+        s->written += (uint64_t)n;
+    }
+    s->out_start = s->out_end = 0;
+}
+
+static int read_some(struct session *s, struct xfer_error *err)
+{
+    size_t room;
+    char *space = lines_space(&s->in, READ_SIZE, &room);
+    ssize_t n;
+
+    if (!space)
+        return error_set(err, XFER_NO_RESOURCES, "no memory");
+    do
+        n = recv(s->fd, space, room, 0);
+    while (n < 0 && errno == EINTR);
+    if (n < 0 && errno == EAGAIN)
+        return 0;
+    if (n < 0)
+        return error_set(err, XFER_NO_DAEMON, "the connection to the daemon broke: %s",
+                         strerror(errno));
+    if (n == 0)
+        s->ended = true;
+    else
+        lines_added(&s->in, (size_t)n);
+    return 0;
+}
+
+/* 1: *in is filled, 0: no whole line is there, -1: what came is no reply. */
+static int take_line(struct session *s, struct control_incoming *in, struct xfer_error *err)
+{
+    char *line;
+    size_t len;
+    int rc = lines_next(&s->in, &line, &len);
+
+    if (rc < 0)
+        return error_set(err, XFER_PROTOCOL, "the daemon sent a line that is too long");
+    if (rc == 0)
+        return 0;
+    if (control_incoming_parse(line, len, in, err))
+        return error_prefix(err, "an answer of the daemon is not understood");
+    return 1;
+}
+
+static enum session_event lost(struct session *s)
+{
+    session_disconnect(s);
+    return SESSION_LOST;
+}
+
+/* poll() until something can be done. fds: [0] the signals, [1] the connection. */
+static void wait_for(struct session *s, double deadline, struct pollfd fds[2])
+{
+    fds[0] = (struct pollfd){.fd = s->signal_fd, .events = POLLIN};
+    fds[1] = (struct pollfd){.fd = s->fd, .events = POLLIN};
+    if (s->out_start < s->out_end)
+        fds[1].events |= POLLOUT;
+    if (poll(fds, 2, clock_poll_timeout(deadline)) < 0)
+        fds[0].revents = fds[1].revents = 0;
+}
+
+enum session_event session_next(struct session *s, double deadline, struct control_incoming *in,
+                                struct xfer_error *err)
+{
+    /* The usual request fits in the socket: no need to ask poll() first. */
+    if (s->fd >= 0)
+        write_some(s);
+
+    for (;;) {
+        struct pollfd fds[2];
+        struct signalfd_siginfo info;
+        int rc = s->fd >= 0 ? take_line(s, in, err) : 0;
+
+        if (rc > 0)
+            return SESSION_MESSAGE;
+        if (rc < 0)
+            return lost(s);
+        if (s->ended) {
+            error_set(err, XFER_NO_DAEMON, "the daemon closed the connection");
+            return lost(s);
+        }
+
+        wait_for(s, deadline, fds);
+        if (fds[0].revents && read(s->signal_fd, &info, sizeof(info)) == sizeof(info)) {
+            s->signal = (int)info.ssi_signo;
+            return SESSION_SIGNAL;
+        }
+        if (fds[1].revents & POLLOUT)
+            write_some(s);
+        if (fds[1].revents) {
+            if (read_some(s, err))
+                return lost(s);
+        } else if (clock_now() >= deadline) {
+            return SESSION_DEADLINE;
+        }
+    }
+}
+
+/* Wait for the reply of that id; other messages are dropped. */
+static enum session_event await_reply(struct session *s, int64_t id, double deadline,
+                                      struct control_incoming *in, struct xfer_error *err)
+{
+    for (;;) {
+        enum session_event event = session_next(s, deadline, in, err);
+
+        if (event != SESSION_MESSAGE)
+            return event;
+        if ((in->kind == CONTROL_RESULT || in->kind == CONTROL_ERROR) &&
+            (in->id == id || in->id < 0))
+            return event;
+        control_incoming_free(in);
+    }
+}
+
+int session_ask(struct session *s, enum method_id method, const struct control_params *params,
+                bool again, double deadline, struct control_incoming *in, struct xfer_error *err)
+{
+    const int64_t id = 1;
+    double give_up = isinf(deadline) ? clock_now() + CTL_RETRY_SECONDS : deadline;
+    double pause = RETRY_FIRST;
+    bool was_connected = session_connected(s);
+
+    for (;;) {
+        if (!session_connected(s) && session_connect(s, give_up, err)) {
+            if (!was_connected || err->code == XFER_USAGE)
+                return -1;
+        } else {
+            was_connected = true;
+            if (session_send(s, id, method, params, err))
+                return -1;
+            switch (await_reply(s, id, give_up, in, err)) {
+            case SESSION_MESSAGE:
+                return 0;
+            case SESSION_LOST:
+                if (!again || err->code != XFER_NO_DAEMON)
+                    return -1;
+                break;
+            case SESSION_DEADLINE:
+                session_disconnect(s);
+                if (isinf(deadline))
+                    return error_set(err, XFER_NO_DAEMON,
+                                     "%s: the daemon gave no answer within %d s", s->path,
+                                     (int)CTL_RETRY_SECONDS);
+                return error_set(err, XFER_TIMEOUT, "no answer within the time allowed");
+            case SESSION_SIGNAL:
+                break;
+            }
+        }
+        if (clock_now() + pause >= give_up)
+            return isinf(deadline) ? -1
+                                   : error_set(err, XFER_TIMEOUT,
+                                               "no daemon came back within the time allowed");
+        poll(NULL, 0, (int)(pause * 1000));
+        pause = clock_sooner(pause * 2, RETRY_LONGEST);
+    }
+}

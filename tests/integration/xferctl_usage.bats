@@ -1,0 +1,361 @@
+# SPDX-License-Identifier: MIT
+#
+# What xferctl does where there is no daemon: its command line, the places where it looks, its help.
+
+setup() {
+    home=$(mktemp -d)
+    export XDG_RUNTIME_DIR=$home/runtime
+    mkdir -m 0700 "$XDG_RUNTIME_DIR"
+    unset XFER_SOCKET
+    none=$home/none.sock
+}
+
+teardown() {
+    rm -rf "$home"
+}
+
+# usage TEXT ARGUMENT...: exit 2, and a message on stderr with that text, before any socket is looked for.
+usage() {
+    local text=$1
+    shift
+    run "$XFERCTL" -s "$none" "$@"
+    echo "$output"
+    [ "$status" -eq 2 ]
+    [[ $output == "xferctl: "*"$text"* ]]
+    [[ $output != *"$none"* ]]
+}
+
+# stale_socket PATH: a stale socket there.
+stale_socket() {
+    socat -u UNIX-LISTEN:"$1" - </dev/null >/dev/null 2>&1 &
+    local pid=$!
+    until [ -S "$1" ]; do
+        kill -0 $pid
+        sleep 0.01
+    done
+    kill -KILL $pid
+    wait $pid || true
+    [ -S "$1" ]
+}
+
+as_nobody() {
+    setpriv --reuid=65534 --regid=65534 --clear-groups -- "$@"
+}
+
+@test "no command is a usage error" {
+    usage 'no command'
+}
+
+@test "an unknown command is a usage error" {
+    usage "unknown command 'fly'" fly
+}
+
+@test "commands that are not there yet are usage errors" {
+    for command in retry pause resume drain limit reload; do
+        usage "unknown command '$command'" $command
+    done
+}
+
+@test "an unknown option is a usage error" {
+    usage "unknown option '--fast'" send --fast a
+    usage "unknown option '-x'" -x status
+    usage "unknown option '--prometheus'" stats --prometheus
+    usage "unknown option '--to'" list --to x
+}
+
+@test "an option that lacks its value is a usage error" {
+    usage "needs a value" send a --to
+    usage "needs a value" status -s
+}
+
+@test "an option that takes no value refuses one" {
+    usage "takes no value" send --no-wait=yes a
+}
+
+@test "a command without the arguments that it needs is a usage error" {
+    for command in send wait cancel call; do
+        usage 'usage: xferctl' $command
+    done
+}
+
+@test "a command with arguments that it does not take is a usage error" {
+    usage 'unexpected argument' list a
+    usage 'unexpected argument' status 1 2
+    usage 'unexpected argument' call a '{}' b
+}
+
+@test "jobs are positive numbers" {
+    for job in 0 1x x 1.5 +1 ' 1' '' 9007199254740993 99999999999999999999; do
+        usage 'positive' wait "$job"
+        usage 'positive' cancel "$job"
+        usage 'positive' status "$job"
+        usage 'positive' watch "$job"
+    done
+    usage 'positive' wait -- -1
+}
+
+@test "durations are checked" {
+    for duration in x 1y -1 '' 1e999 nan; do
+        usage '--timeout' status --timeout "$duration"
+    done
+    for duration in 10 10s 500ms 5min 1h 2d 0.5; do
+        run "$XFERCTL" -s "$none" status --timeout "$duration"
+        [ "$status" -eq 3 ]
+    done
+}
+
+@test "the values of send's options are checked" {
+    usage '--overwrite' send --overwrite=newer a
+    usage '--overwrite' send --overwrite=REPLACE a
+    usage '--sync' send --sync=all a
+    usage '--priority' send --priority=101 a
+    usage '--priority' send --priority -101 a
+    usage '--priority' send --priority=1.5 a
+    usage '--to' send --to= a
+}
+
+@test "the values of list's options are checked" {
+    usage '--state' list --state=late
+    usage '--limit' list --limit=-1
+    usage '--limit' list --limit=1000000
+    usage '--since' list --since=yesterday
+    usage '--user' list --user=
+}
+
+@test "--color is auto, always or never" {
+    usage '--color' --color=sometimes status
+    for when in auto always never; do
+        run "$XFERCTL" --color=$when version
+        [ "$status" -eq 0 ]
+    done
+}
+
+@test "an empty source is a usage error" {
+    usage 'empty' send ''
+}
+
+@test "a source without a name is a usage error" {
+    usage 'no name' send /
+}
+
+@test "a destination that leads out of the root is a usage error" {
+    for dest in /etc/x ../x a/../../x a/.. .xfer/x a/.xfer-1/x; do
+        usage '' send a --to "$dest"
+    done
+}
+
+@test "a destination with too long a name is a usage error" {
+    usage '' send a --to "$(printf '%0256d' 0)"
+}
+
+@test "several sources need a destination that ends in a slash" {
+    usage "must end in '/'" send a b --to c
+    run "$XFERCTL" -s "$none" send a b --to c/
+    [ "$status" -eq 3 ]
+}
+
+@test "two sources with one name are a usage error" {
+    usage 'would both become' send a dir/a
+    usage 'would both become' send a a
+    usage 'would both become' send a dir/a/ --to x/
+}
+
+@test "names that begin with a dash may follow --" {
+    usage 'unknown option' send -a
+    run "$XFERCTL" -s "$none" send -- -a --to
+    echo "$output"
+    [ "$status" -eq 3 ]
+}
+
+@test "options may stand before and after the command" {
+    run "$XFERCTL" status -s "$none"
+    [ "$status" -eq 3 ]
+    [[ $output == *"$none"* ]]
+    run "$XFERCTL" --socket="$none" status
+    [ "$status" -eq 3 ]
+    run "$XFERCTL" -qs"$none" status
+    [ "$status" -eq 3 ]
+    [[ $output == *"$none"* ]]
+}
+
+@test "a usage error with --json is an object on stdout" {
+    run "$XFERCTL" --json wait x 2>/dev/null
+    [ "$status" -eq 2 ]
+    [ "$(jq -r '.error.data.name, .exit_code' <<<"$output")" = $'Usage\n2' ]
+}
+
+@test "no daemon at a given socket: exit 3, the socket is named" {
+    run "$XFERCTL" -s "$none" status
+    [ "$status" -eq 3 ]
+    [[ $output == *"$none"* ]]
+    XFER_SOCKET=$none run "$XFERCTL" send a
+    [ "$status" -eq 3 ]
+    [[ $output == *"$none"* ]]
+}
+
+@test "no daemon with --json is an object on stdout" {
+    run "$XFERCTL" -s "$none" --json list
+    [ "$status" -eq 3 ]
+    [ "$(jq -r '.error.data.name, .exit_code' <<<"$output")" = $'NoDaemon\n3' ]
+}
+
+@test "a stale socket is no daemon" {
+    stale_socket "$home/stale.sock"
+    for command in status list 'send a' 'wait 1' 'cancel 1' 'watch' 'ping' 'stats' 'call system.ping'; do
+        run "$XFERCTL" -s "$home/stale.sock" $command
+        echo "$output"
+        [ "$status" -eq 3 ]
+        [[ $output == *"$home/stale.sock"* ]]
+    done
+}
+
+@test "ping with --timeout ends with 124 when none comes" {
+    run "$XFERCTL" -s "$none" ping --timeout 0.2
+    [ "$status" -eq 124 ]
+}
+
+@test "a path that is too long for a socket is a usage error" {
+    run "$XFERCTL" -s "/tmp/$(printf '%0200d' 0)" status
+    [ "$status" -eq 2 ]
+}
+
+@test "-s goes before XFER_SOCKET" {
+    XFER_SOCKET=/other run "$XFERCTL" -s "$none" socket
+    [ "$status" -eq 0 ]
+    [ "$output" = "$none" ]
+    XFER_SOCKET=/other run "$XFERCTL" socket
+    [ "$output" = /other ]
+}
+
+@test "root looks at the service's socket alone" {
+    [ "$(id -u)" -eq 0 ] || skip 'not root'
+    [ ! -e /run/xfer/control.sock ] || skip 'a service is here'
+    run "$XFERCTL" socket
+    [ "$status" -eq 3 ]
+    [[ $output == *"/run/xfer/control.sock"* ]]
+    [[ $output != *"$XDG_RUNTIME_DIR"* ]]
+}
+
+@test "without a daemon all places that were tried are named" {
+    [ ! -e /run/xfer/control.sock ] || skip 'a service is here'
+    local uid=$(id -u) as=
+    if [ "$uid" -eq 0 ]; then
+        uid=65534
+        as=as_nobody
+        as_nobody test -x "$XFERCTL" || skip 'nobody cannot reach the program'
+    fi
+    [ ! -e "/tmp/xfer-$uid" ] && [ ! -e "/run/user/$uid/xfer" ] || skip 'a private daemon is here'
+    run $as "$XFERCTL" status
+    echo "$output"
+    [ "$status" -eq 3 ]
+    for place in "$XDG_RUNTIME_DIR/xfer" "/run/user/$uid/xfer" "/tmp/xfer-$uid" /run/xfer; do
+        [[ $output == *"$place/control.sock"* ]]
+    done
+}
+
+@test "a private socket of one's own is found" {
+    local as=
+    mkdir -m 0700 "$XDG_RUNTIME_DIR/xfer"
+    stale_socket "$XDG_RUNTIME_DIR/xfer/control.sock"
+    if [ "$(id -u)" -eq 0 ]; then
+        as=as_nobody
+        as_nobody test -x "$XFERCTL" || skip 'nobody cannot reach the program'
+        chmod 0755 "$home"
+        chown -R 65534:65534 "$XDG_RUNTIME_DIR"
+    fi
+    run $as "$XFERCTL" socket
+    echo "$output"
+    [ "$status" -eq 0 ]
+    [ "$output" = "$XDG_RUNTIME_DIR/xfer/control.sock" ]
+}
+
+@test "a private socket of somebody else is not used" {
+    [ "$(id -u)" -eq 0 ] || skip 'not root'
+    [ ! -e /run/xfer/control.sock ] || skip 'a service is here'
+    as_nobody test -x "$XFERCTL" || skip 'nobody cannot reach the program'
+    mkdir -m 0755 "$XDG_RUNTIME_DIR/xfer"
+    stale_socket "$XDG_RUNTIME_DIR/xfer/control.sock"
+    chmod 0755 "$home" "$XDG_RUNTIME_DIR"
+    chown -R 1:1 "$XDG_RUNTIME_DIR"
+    run as_nobody "$XFERCTL" socket
+    echo "$output"
+    [ "$status" -eq 3 ]
+    [[ $output == *'belongs to another user'* ]]
+}
+
+@test "help names every command, on stdout" {
+    for way in help --help -h; do
+        run "$XFERCTL" $way
+        [ "$status" -eq 0 ]
+        for command in send status list wait watch cancel ping stats call socket version help; do
+            grep -q "^  $command" <<<"$output"
+        done
+    done
+}
+
+@test "every command tells its own help" {
+    for command in send status list wait watch cancel ping stats call socket version help; do
+        run "$XFERCTL" help $command
+        [ "$status" -eq 0 ]
+        [[ $output == "usage: xferctl $command"* ]]
+        local help=$output
+        run "$XFERCTL" $command --help
+        [ "$status" -eq 0 ]
+        [ "$output" = "$help" ]
+    done
+    run "$XFERCTL" help fly
+    [ "$status" -eq 2 ]
+}
+
+@test "every option in help is in the man page" {
+    run "$XFERCTL" help
+    local options=$output command option
+    for command in send list; do
+        options+=$("$XFERCTL" help $command)
+    done
+    for option in $(grep -o -- '--[a-z-]*' <<<"$options" | sort -u); do
+        grep -qE -- "Fl (. , )?-${option#--}( |$)" "$top_srcdir/ctl/xferctl.1" || {
+            echo "$option is not in xferctl.1"
+            return 1
+        }
+    done
+}
+
+@test "version is the same by command and by option" {
+    run "$XFERCTL" version
+    [ "$status" -eq 0 ]
+    [[ $output =~ ^xferctl\ [0-9]+\.[0-9]+ ]]
+    local version=$output
+    run "$XFERCTL" --version
+    [ "$output" = "$version" ]
+    run "$XFERCTL" --json version
+    [ "xferctl $(jq -r .version <<<"$output")" = "$version" ]
+}
+
+@test "output that cannot be written is an error" {
+    for command in help version; do
+        run bash -c '"$XFERCTL" '$command' >/dev/full'
+        echo "$output"
+        [ "$status" -eq 1 ]
+        [[ $output == *'standard output: No space left'* ]]
+    done
+}
+
+@test "a closed standard output is an error" {
+    run bash -c '"$XFERCTL" version >&-'
+    echo "$output"
+    [ "$status" -eq 1 ]
+    [[ $output == *'standard output'* ]]
+}
+
+@test "messages to a pipe have no colour, --color=always or not" {
+    run "$XFERCTL" -s "$none" --color=always status
+    [[ $output != *$'\e'* ]]
+}
+
+@test "the man page is without warnings" {
+    command -v groff >/dev/null || skip 'groff is not installed'
+    run groff -ww -mdoc -Tutf8 -z "$top_srcdir/ctl/xferctl.1"
+    echo "$output"
+    [ -z "$output" ]
+}
