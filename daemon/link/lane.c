@@ -1,0 +1,394 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * See lane.h. One struct for both ends; an end uses its half of it.
+ *
+ * Receiving: messages match in the order in which they were sent, but they complete in another (an
+ * empty end was seen complete before the chunks ahead of it). So data receives are retired in the
+ * order in which they were posted, and only the one message that the sequence META, DATA..., END,
+ * VERDICT allows next is looked at.
+ */
+#include "daemon/link/lane.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "daemon/link/lane_impl.h"
+#include "daemon/link/mpi_error.h"
+#include "daemon/link/outbox.h"
+#include "proto/wire.h"
+
+struct mailbox { /* one receive, posted again after each message */
+    int tag;
+    MPI_Request request;
+    unsigned char buf[XFER_MESSAGE_MAX];
+};
+
+enum expect { EXPECT_META, EXPECT_DATA, EXPECT_VERDICT };
+
+struct lane {
+    struct link *link;
+    MPI_Comm comm;
+    int peer;
+    enum lane_end end;
+    struct outbox outbox;
+    struct chunk chunks[XFER_RING_CHUNKS];
+    unsigned char *ring;
+    size_t ring_size;
+
+    /* sending */
+    const struct lane_sender_events *sender;
+    void *sender_user;
+    struct chunk *free_chunks;
+    bool wants_chunk;
+    unsigned files_open; /* META sent, receipt not here */
+
+    /* receiving */
+    const struct lane_receiver_events *receiver;
+    void *receiver_user;
+    enum expect expect;
+    struct {
+        MPI_Request request;
+        struct chunk *chunk;
+    } posted[XFER_RING_CHUNKS]; /* a queue: first, count */
+    unsigned posted_first, posted_count;
+
+    struct mailbox in[2]; /* receipt and refusal, or meta and verdict */
+};
+
+enum { IN_RECEIPT = 0, IN_REFUSAL = 1, IN_META = 0, IN_VERDICT = 1 };
+
+/* ---- life ---- */
+
+static int mailbox_post(struct lane *lane, struct mailbox *m, struct xfer_error *err)
+{
+    return mpi_check(
+        MPI_Irecv(m->buf, sizeof(m->buf), MPI_BYTE, lane->peer, m->tag, lane->comm, &m->request),
+        "MPI_Irecv", err);
+}
+
+/* The message that came, if one did: 1 and *len; 0; -1. Post it again when the message has been
+ * used. */
+static int mailbox_poll(struct mailbox *m, size_t *len, struct xfer_error *err)
+{
+    MPI_Status status;
+    int done = 0, count = 0;
+
+    if (mpi_check(MPI_Test(&m->request, &done, &status), "MPI_Test of a message on its way in",
+                  err))
+        return -1;
+    if (!done)
+        return 0;
+    if (mpi_check(MPI_Get_count(&status, MPI_BYTE, &count), "MPI_Get_count", err))
+        return -1;
+    *len = (size_t)count;
+    return 1;
+}
+
+static int post_chunk(struct lane *lane, struct chunk *chunk, struct xfer_error *err)
+{
+    unsigned i = (lane->posted_first + lane->posted_count) % XFER_RING_CHUNKS;
+
+    lane->posted[i].chunk = chunk;
+    if (mpi_check(MPI_Irecv(chunk->data, (int)chunk->size, MPI_BYTE, lane->peer, WIRE_TAG_DATA,
+                            lane->comm, &lane->posted[i].request),
+                  "MPI_Irecv", err))
+        return -1;
+    lane->posted_count++;
+    return 0;
+}
+
+static int make_ring(struct lane *lane, uint32_t chunk, struct xfer_error *err)
+{
+    lane->ring_size = (size_t)chunk * XFER_RING_CHUNKS;
+    lane->ring =
+        mmap(NULL, lane->ring_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (lane->ring == MAP_FAILED) {
+        lane->ring = NULL;
+        return error_set_errno(err, errno, "chunk buffers of %zu bytes", lane->ring_size);
+    }
+    for (unsigned i = 0; i < XFER_RING_CHUNKS; i++)
+        lane->chunks[i] = (struct chunk){.data = lane->ring + (size_t)i * chunk, .size = chunk};
+    return 0;
+}
+
+struct lane *lane_create(struct link *link, MPI_Comm comm, int peer, enum lane_end end,
+                         uint32_t chunk, struct xfer_error *err)
+{
+    struct lane *lane = calloc(1, sizeof(*lane));
+
+    if (!lane) {
+        error_set_errno(err, ENOMEM, "lane");
+        return NULL;
+    }
+    lane->link = link;
+    lane->comm = comm;
+    lane->peer = peer;
+    lane->end = end;
+    outbox_init(&lane->outbox, comm, peer);
+    lane->in[0].tag = end == LANE_SENDING ? WIRE_TAG_RECEIPT : WIRE_TAG_META;
+    lane->in[1].tag = end == LANE_SENDING ? WIRE_TAG_REFUSAL : WIRE_TAG_VERDICT;
+    lane->in[0].request = lane->in[1].request = MPI_REQUEST_NULL;
+    if (make_ring(lane, chunk, err) || mailbox_post(lane, &lane->in[0], err) ||
+        mailbox_post(lane, &lane->in[1], err))
+        goto fail;
+    for (unsigned i = 0; i < XFER_RING_CHUNKS; i++) {
+        if (end == LANE_SENDING)
+            lane_chunk_put(lane, &lane->chunks[i]);
+        else if (post_chunk(lane, &lane->chunks[i], err))
+            goto fail;
+    }
+    return lane;
+fail:
+    lane_destroy(lane);
+    return NULL;
+}
+
+static void cancel(MPI_Request *request)
+{
+    if (*request == MPI_REQUEST_NULL)
+        return;
+    MPI_Cancel(request);
+    MPI_Request_free(request);
+}
+
+void lane_destroy(struct lane *lane)
+{
+    bool sending;
+
+    if (!lane)
+        return;
+    for (unsigned i = 0; i < 2; i++)
+        cancel(&lane->in[i].request);
+    for (unsigned i = 0; i < lane->posted_count; i++)
+        cancel(&lane->posted[(lane->posted_first + i) % XFER_RING_CHUNKS].request);
+    sending = lane->outbox.count > 0;
+    outbox_abandon(&lane->outbox);
+    /* MPI may still read from the chunks of messages that did not leave. */
+    if (lane->ring && !sending)
+        munmap(lane->ring, lane->ring_size);
+    free(lane);
+}
+
+unsigned lane_outgoing(const struct lane *lane)
+{
+    return lane->outbox.count;
+}
+
+bool lane_expecting(const struct lane *lane)
+{
+    return lane->end == LANE_SENDING ? lane->files_open > 0 : lane->expect != EXPECT_META;
+}
+
+static void send_message(struct lane *lane, int tag, const void *msg, size_t len)
+{
+    struct xfer_error err = XFER_ERROR_INIT;
+
+    if (outbox_send(&lane->outbox, tag, msg, len, &err))
+        link_fail(lane->link, &err);
+    else
+        link_sent(lane->link);
+}
+
+/* ---- the sending end ---- */
+
+void lane_set_sender(struct lane *lane, const struct lane_sender_events *events, void *user)
+{
+    lane->sender = events;
+    lane->sender_user = user;
+}
+
+void lane_send_meta(struct lane *lane, const void *msg, size_t len)
+{
+    lane->files_open++;
+    send_message(lane, WIRE_TAG_META, msg, len);
+}
+
+void lane_send_chunk(struct lane *lane, struct chunk *chunk)
+{
+    struct xfer_error err = XFER_ERROR_INIT;
+
+    if (outbox_send_chunk(&lane->outbox, WIRE_TAG_DATA, chunk, &err))
+        link_fail(lane->link, &err);
+    else
+        link_sent(lane->link);
+}
+
+void lane_send_end(struct lane *lane)
+{
+    send_message(lane, WIRE_TAG_DATA, NULL, 0);
+}
+
+void lane_send_verdict(struct lane *lane, const void *msg, size_t len)
+{
+    send_message(lane, WIRE_TAG_VERDICT, msg, len);
+}
+
+struct chunk *lane_chunk_get(struct lane *lane)
+{
+    struct chunk *chunk = lane->free_chunks;
+
+    if (!chunk) {
+        lane->wants_chunk = true;
+        return NULL;
+    }
+    lane->free_chunks = chunk->next;
+    chunk->next = NULL;
+    chunk->len = 0;
+    return chunk;
+}
+
+void lane_chunk_put(struct lane *lane, struct chunk *chunk)
+{
+    chunk->next = lane->free_chunks;
+    lane->free_chunks = chunk;
+    /* Whoever waits for one is told from the next poll: not from inside the call that gave it back.
+     */
+    if (lane->wants_chunk)
+        link_kick(lane->link);
+}
+
+static int poll_outgoing(struct lane *lane, struct xfer_error *err)
+{
+    struct chunk *chunk;
+    int n, found = 0;
+
+    while ((n = outbox_poll(&lane->outbox, &chunk, err)) > 0) {
+        found = 1;
+        if (chunk)
+            lane_chunk_put(lane, chunk);
+    }
+    if (n < 0)
+        return -1;
+    if (lane->wants_chunk && lane->free_chunks) {
+        lane->wants_chunk = false;
+        found = 1;
+        if (lane->sender)
+            lane->sender->chunk_free(lane->sender_user);
+    }
+    return found;
+}
+
+static int poll_sender(struct lane *lane, struct xfer_error *err)
+{
+    size_t len;
+    int n, found = 0;
+
+    for (int i = IN_RECEIPT; i <= IN_REFUSAL; i++) {
+        n = mailbox_poll(&lane->in[i], &len, err);
+        if (n < 0)
+            return -1;
+        if (n == 0)
+            continue;
+        found = 1;
+        if (i == IN_RECEIPT) {
+            if (lane->files_open == 0)
+                return error_set(err, XFER_PROTOCOL, "a receipt came for no file");
+            lane->files_open--;
+            lane->sender->receipt(lane->sender_user, lane->in[i].buf, len);
+        } else {
+            lane->sender->refusal(lane->sender_user, lane->in[i].buf, len);
+        }
+        if (mailbox_post(lane, &lane->in[i], err))
+            return -1;
+    }
+    return found;
+}
+
+/* ---- the receiving end ---- */
+
+void lane_set_receiver(struct lane *lane, const struct lane_receiver_events *events, void *user)
+{
+    lane->receiver = events;
+    lane->receiver_user = user;
+}
+
+void lane_chunk_release(struct lane *lane, struct chunk *chunk)
+{
+    struct xfer_error err = XFER_ERROR_INIT;
+
+    if (post_chunk(lane, chunk, &err))
+        link_fail(lane->link, &err);
+    else
+        link_kick(lane->link);
+}
+
+void lane_send_receipt(struct lane *lane, const void *msg, size_t len)
+{
+    send_message(lane, WIRE_TAG_RECEIPT, msg, len);
+}
+
+void lane_send_refusal(struct lane *lane, const void *msg, size_t len)
+{
+    send_message(lane, WIRE_TAG_REFUSAL, msg, len);
+}
+
+static int poll_mailbox(struct lane *lane, int which, enum expect next,
+                        int (*handler)(void *, const void *, size_t, struct xfer_error *),
+                        struct xfer_error *err)
+{
+    size_t len;
+    int n = mailbox_poll(&lane->in[which], &len, err);
+
+    if (n <= 0)
+        return n;
+    lane->expect = next;
+    if (handler(lane->receiver_user, lane->in[which].buf, len, err) ||
+        mailbox_post(lane, &lane->in[which], err))
+        return -1;
+    return 1;
+}
+
+static int poll_data(struct lane *lane, struct xfer_error *err)
+{
+    MPI_Status status;
+    struct chunk *chunk;
+    int done = 0, count = 0;
+
+    if (lane->posted_count == 0)
+        return 0; /* all of them are being written */
+    if (mpi_check(MPI_Test(&lane->posted[lane->posted_first].request, &done, &status),
+                  "MPI_Test of data", err))
+        return -1;
+    if (!done)
+        return 0;
+    if (mpi_check(MPI_Get_count(&status, MPI_BYTE, &count), "MPI_Get_count", err))
+        return -1;
+    chunk = lane->posted[lane->posted_first].chunk;
+    chunk->len = (size_t)count;
+    lane->posted_first = (lane->posted_first + 1) % XFER_RING_CHUNKS;
+    lane->posted_count--;
+    if (count > 0)
+        return lane->receiver->data(lane->receiver_user, chunk, err) ? -1 : 1;
+    lane->expect = EXPECT_VERDICT;
+    if (post_chunk(lane, chunk, err) || lane->receiver->end(lane->receiver_user, err))
+        return -1;
+    return 1;
+}
+
+static int poll_receiver(struct lane *lane, struct xfer_error *err)
+{
+    switch (lane->expect) {
+    case EXPECT_META:
+        return poll_mailbox(lane, IN_META, EXPECT_DATA, lane->receiver->meta, err);
+    case EXPECT_DATA:
+        return poll_data(lane, err);
+    case EXPECT_VERDICT:
+        return poll_mailbox(lane, IN_VERDICT, EXPECT_META, lane->receiver->verdict, err);
+    }
+    return 0;
+}
+
+int lane_poll(struct lane *lane, struct xfer_error *err)
+{
+    int in = 0, out = poll_outgoing(lane, err);
+
+    if (out < 0)
+        return -1;
+    if (lane->end == LANE_SENDING ? lane->sender != NULL : lane->receiver != NULL)
+        in = lane->end == LANE_SENDING ? poll_sender(lane, err) : poll_receiver(lane, err);
+    if (in > 0)
+        link_heard(lane->link);
+    return in < 0 ? -1 : in + out;
+}

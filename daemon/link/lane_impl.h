@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What the link needs of its lanes, beyond what lane.h offers to the sender and the receiver.
+ */
+#ifndef XFER_DAEMON_LINK_LANE_IMPL_H
+#define XFER_DAEMON_LINK_LANE_IMPL_H
+
+#include <mpi.h>
+
+#include "daemon/link/lane.h"
+#include "daemon/link/link.h"
+
+enum lane_end { LANE_SENDING, LANE_RECEIVING };
+
+/* One end of a lane to that peer on comm (borrowed). Posts its first receives. */
+struct lane *lane_create(struct link *link, MPI_Comm comm, int peer, enum lane_end end,
+                         uint32_t chunk, struct xfer_error *err);
+void lane_destroy(struct lane *lane); /* cancels what is posted; NULL is fine */
+
+/* One look at what may have come or gone: > 0 something did, 0 nothing, -1 the link is broken.
+ * Calls the lane's handlers. */
+int lane_poll(struct lane *lane, struct xfer_error *err);
+
+/* Messages of this end that have not left yet. */
+unsigned lane_outgoing(const struct lane *lane);
+
+/* The other end owes a message (receipt; or data, end and verdict of a file that was begun). */
+bool lane_expecting(const struct lane *lane);
+
+/* Called by a lane when it handed a message to MPI; implemented by the link. */
+void link_sent(struct link *link);
+
+/* Called by a lane when a message came in: the other side lives. */
+void link_heard(struct link *link);
+
+#endif

@@ -1,0 +1,626 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * See link.h. Control messages (hello, heartbeat, stop) use the world communicator, each lane a
+ * duplicate of it. All sends and receives are nonblocking; link_poll() looks at them as often as
+ * the pace says. A failure found anywhere is kept and told once through events->broken from the
+ * next poll, so that nobody is called back from inside a call of his own.
+ */
+#include "daemon/link/link.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "daemon/link/doorbell.h"
+#include "daemon/link/lane_impl.h"
+#include "daemon/link/mpi_error.h"
+#include "daemon/link/outbox.h"
+#include "daemon/link/pace.h"
+
+#define TICK_WITH_BELL    1.0   /* seconds: only a safety net */
+#define TICK_RECEIVER     0.005 /* without a bell */
+#define TICK_SENDER       1.0   /* without a bell: nothing comes unasked */
+#define HANDSHAKE_STEP_NS 200000
+
+struct ping {
+    struct ping *next;
+    void (*done)(void *user, double round_trip);
+    void *user;
+};
+
+struct link {
+    struct ev_loop *loop;
+    struct link_options options;
+    const struct link_events *events;
+    void *user;
+
+    struct outbox control;
+    MPI_Request in_request;
+    unsigned char in[XFER_MESSAGE_MAX];
+
+    struct lane **lanes;
+    unsigned n_lanes;
+    struct doorbell *bell;
+    struct pace *pace;
+    struct link_peer peer;
+    uint32_t chunk;
+
+    struct ev_timer heartbeat;
+    double last_heard; /* seconds_now() of the last sign of life */
+    uint64_t number;   /* of the question under way, 0: none */
+    uint64_t last_number;
+    double asked_at;
+    struct ping *pings, *pings_next; /* told by the answer under way; by the one after it */
+    uint64_t free_bytes, total_bytes;
+
+    bool failed, told;
+    struct xfer_error why;
+};
+
+static double seconds_now(void)
+{
+    struct timespec ts;
+
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
+}
+
+/* ---- MPI itself ---- */
+
+int link_init(int *argc, char ***argv, int *rank, int *size, struct xfer_error *err)
+{
+    int provided = MPI_THREAD_SINGLE;
+
+    if (mpi_check(MPI_Init_thread(argc, argv, MPI_THREAD_FUNNELED, &provided), "MPI_Init", err))
+        return -1;
+    if (provided < MPI_THREAD_FUNNELED)
+        return error_set(err, XFER_PEER_DOWN,
+                         "this MPI library does not support threads (MPI_THREAD_FUNNELED)");
+    if (mpi_check(MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN),
+                  "MPI_Comm_set_errhandler", err) ||
+        mpi_check(MPI_Comm_rank(MPI_COMM_WORLD, rank), "MPI_Comm_rank", err) ||
+        mpi_check(MPI_Comm_size(MPI_COMM_WORLD, size), "MPI_Comm_size", err))
+        return -1;
+    return 0;
+}
+
+int link_finalize(struct xfer_error *err)
+{
+    return mpi_check(MPI_Finalize(), "MPI_Finalize", err);
+}
+
+void link_abort(int status)
+{
+    MPI_Abort(MPI_COMM_WORLD, status);
+    _exit(status);
+}
+
+/* ---- handshake ---- */
+
+/* The only waits of the link: at start, with a deadline, sleeping between looks. */
+static int wait_request(MPI_Request *request, MPI_Status *status, double deadline, const char *what,
+                        struct xfer_error *err)
+{
+    const struct timespec step = {.tv_nsec = HANDSHAKE_STEP_NS};
+    int done = 0;
+
+    for (;;) {
+        if (mpi_check(MPI_Test(request, &done, status), what, err))
+            return -1;
+        if (done)
+            return 0;
+        if (seconds_now() > deadline)
+            return error_set(err, XFER_PEER_DOWN, "%s: the other rank did not answer in time",
+                             what);
+        nanosleep(&step, NULL);
+    }
+}
+
+static int send_hello(struct link *link, const struct wire_hello *hello, double deadline,
+                      struct xfer_error *err)
+{
+    unsigned char msg[XFER_MESSAGE_MAX];
+    size_t len = wire_hello_encode(hello, msg);
+    MPI_Request request;
+
+    if (mpi_check(MPI_Isend(msg, (int)len, MPI_BYTE, link->options.peer, WIRE_TAG_HELLO,
+                            MPI_COMM_WORLD, &request),
+                  "MPI_Isend", err))
+        return -1;
+    return wait_request(&request, MPI_STATUS_IGNORE, deadline, "hello", err);
+}
+
+static int receive_hello(struct link *link, struct wire_hello *hello, double deadline,
+                         struct xfer_error *err)
+{
+    unsigned char msg[XFER_MESSAGE_MAX];
+    MPI_Request request;
+    MPI_Status status;
+    int count = 0;
+
+    if (mpi_check(MPI_Irecv(msg, sizeof(msg), MPI_BYTE, link->options.peer, WIRE_TAG_HELLO,
+                            MPI_COMM_WORLD, &request),
+                  "MPI_Irecv", err) ||
+        wait_request(&request, &status, deadline, "hello", err) ||
+        mpi_check(MPI_Get_count(&status, MPI_BYTE, &count), "MPI_Get_count", err))
+        return -1;
+    return wire_hello_decode(msg, (size_t)count, hello, err);
+}
+
+/* A bell only where both ranks share a machine. */
+static int make_bell(struct link *link, struct xfer_error *err)
+{
+    MPI_Comm shared;
+    int size = 0;
+
+    if (mpi_check(
+            MPI_Comm_split_type(MPI_COMM_WORLD, MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, &shared),
+            "MPI_Comm_split_type", err) ||
+        mpi_check(MPI_Comm_size(shared, &size), "MPI_Comm_size", err))
+        return -1;
+    MPI_Comm_free(&shared);
+    if (size < 2)
+        return 0;
+    link->bell = doorbell_create(link->options.runtime, link->options.rank, err);
+    return link->bell ? 0 : -1;
+}
+
+static void introduce(const struct link *link, struct wire_hello *hello)
+{
+    memset(hello, 0, sizeof(*hello));
+    hello->version = WIRE_VERSION;
+    hello->lanes = link->options.lanes;
+    hello->chunk = link->options.chunk;
+    hello->window = XFER_LANE_FILES_MAX;
+    hello->pid = (uint64_t)getpid();
+    memcpy(hello->queue_id, link->options.queue_id, sizeof(hello->queue_id));
+    if (gethostname(hello->host, sizeof(hello->host) - 1))
+        snprintf(hello->host, sizeof(hello->host), "unknown");
+    snprintf(hello->root, sizeof(hello->root), "%s", link->options.root ? link->options.root : "");
+    if (link->bell)
+        snprintf(hello->doorbell, sizeof(hello->doorbell), "%s", doorbell_path(link->bell));
+}
+
+static void remember_peer(struct link *link, const struct wire_hello *hello)
+{
+    link->peer.rank = link->options.peer;
+    link->peer.pid = (int64_t)hello->pid;
+    memcpy(link->peer.host, hello->host, sizeof(link->peer.host));
+    memcpy(link->peer.root, hello->root, sizeof(link->peer.root));
+    link->peer.free_bytes = link->peer.total_bytes = -1;
+}
+
+static int check_memory(uint32_t lanes, uint32_t chunk, struct xfer_error *err)
+{
+    int64_t need = (int64_t)lanes * chunk * XFER_RING_CHUNKS;
+
+    if (need <= XFER_RING_MEMORY_MAX)
+        return 0;
+    return error_set(
+        err, XFER_CONFIG,
+        "%u lanes with %d chunks of %u bytes are more memory than allowed (%lld bytes)", lanes,
+        XFER_RING_CHUNKS, chunk, (long long)XFER_RING_MEMORY_MAX);
+}
+
+static int handshake_offer(struct link *link, double deadline, struct xfer_error *err)
+{
+    struct wire_hello mine, theirs;
+
+    introduce(link, &mine);
+    if (send_hello(link, &mine, deadline, err) || receive_hello(link, &theirs, deadline, err))
+        return -1;
+    if (theirs.error.code != XFER_OK) {
+        *err = theirs.error;
+        return -1;
+    }
+    if (theirs.version != WIRE_VERSION || theirs.lanes != mine.lanes ||
+        theirs.chunk != mine.chunk || theirs.window != mine.window)
+        return error_set(err, XFER_PROTOCOL, "hello: the other rank answered with other terms");
+    remember_peer(link, &theirs);
+    link->chunk = mine.chunk;
+    link->n_lanes = mine.lanes;
+    if (link->bell && !theirs.doorbell[0])
+        return error_set(err, XFER_PROTOCOL, "hello: the other rank has no doorbell");
+    return link->bell ? doorbell_connect(link->bell, theirs.doorbell, err) : 0;
+}
+
+static int handshake_answer(struct link *link, double deadline, struct xfer_error *err)
+{
+    struct wire_hello mine, theirs;
+    struct xfer_error why = XFER_ERROR_INIT;
+
+    introduce(link, &mine);
+    if (receive_hello(link, &theirs, deadline, err))
+        return -1;
+    mine.lanes = theirs.lanes;
+    mine.chunk = theirs.chunk;
+    mine.window = theirs.window;
+    if (link->options.refuse)
+        why = *link->options.refuse;
+    else if (theirs.version < WIRE_VERSION)
+        error_set(&why, XFER_PROTOCOL, "hello: rank %d speaks version %u, this one %d",
+                  link->options.peer, theirs.version, WIRE_VERSION);
+    else if (check_memory(theirs.lanes, theirs.chunk, &why) == 0 && link->bell)
+        doorbell_connect(link->bell, theirs.doorbell, &why);
+    mine.error = why;
+    if (send_hello(link, &mine, deadline, err))
+        return -1;
+    if (why.code != XFER_OK) {
+        *err = why;
+        return -1;
+    }
+    remember_peer(link, &theirs);
+    link->chunk = theirs.chunk;
+    link->n_lanes = theirs.lanes;
+    return 0;
+}
+
+static int make_lanes(struct link *link, struct xfer_error *err)
+{
+    enum lane_end end = link->options.rank == 0 ? LANE_SENDING : LANE_RECEIVING;
+
+    link->lanes = calloc(link->n_lanes, sizeof(*link->lanes));
+    if (!link->lanes)
+        return error_set_errno(err, ENOMEM, "lanes");
+    for (unsigned i = 0; i < link->n_lanes; i++) {
+        MPI_Comm comm;
+
+        if (mpi_check(MPI_Comm_dup(MPI_COMM_WORLD, &comm), "MPI_Comm_dup", err))
+            return -1;
+        link->lanes[i] = lane_create(link, comm, link->options.peer, end, link->chunk, err);
+        if (!link->lanes[i])
+            return -1;
+    }
+    return 0;
+}
+
+/* ---- control messages ---- */
+
+static void control_send(struct link *link, int tag, const void *msg, size_t len)
+{
+    struct xfer_error err = XFER_ERROR_INIT;
+
+    if (outbox_send(&link->control, tag, msg, len, &err))
+        link_fail(link, &err);
+    else
+        link_sent(link);
+}
+
+static void send_heartbeat(struct link *link, uint64_t number, bool answer)
+{
+    unsigned char msg[XFER_MESSAGE_MAX];
+    struct wire_heartbeat beat = {.number = number,
+                                  .answer = answer,
+                                  .free_bytes = link->free_bytes,
+                                  .total_bytes = link->total_bytes};
+
+    control_send(link, WIRE_TAG_HEARTBEAT, msg, wire_heartbeat_encode(&beat, msg));
+}
+
+static void ask(struct link *link)
+{
+    link->number = ++link->last_number;
+    link->asked_at = seconds_now();
+    send_heartbeat(link, link->number, false);
+}
+
+static int64_t known(uint64_t bytes)
+{
+    return bytes > INT64_MAX ? -1 : (int64_t)bytes;
+}
+
+static int on_heartbeat(struct link *link, const void *msg, size_t len, struct xfer_error *err)
+{
+    struct wire_heartbeat beat;
+    struct ping *ping, *next;
+    double round_trip;
+
+    if (wire_heartbeat_decode(msg, len, &beat, err))
+        return -1;
+    link->peer.free_bytes = known(beat.free_bytes);
+    link->peer.total_bytes = known(beat.total_bytes);
+    if (!beat.answer) {
+        send_heartbeat(link, beat.number, true);
+        return 0;
+    }
+    if (beat.number != link->number)
+        return error_set(err, XFER_PROTOCOL, "heartbeat: an answer to no question");
+    round_trip = seconds_now() - link->asked_at;
+    link->number = 0;
+    ping = link->pings;
+    link->pings = link->pings_next;
+    link->pings_next = NULL;
+    if (link->pings)
+        ask(link);
+    for (; ping; ping = next) {
+        next = ping->next;
+        ping->done(ping->user, round_trip);
+        free(ping);
+    }
+    return 0;
+}
+
+static int on_control(struct link *link, int tag, const void *msg, size_t len,
+                      struct xfer_error *err)
+{
+    struct wire_stop stop;
+
+    switch (tag) {
+    case WIRE_TAG_HEARTBEAT:
+        return on_heartbeat(link, msg, len, err);
+    case WIRE_TAG_STOP:
+        if (wire_stop_decode(msg, len, &stop, err))
+            return -1;
+        link->events->stop(link->user);
+        return 0;
+    default:
+        return error_set(err, XFER_PROTOCOL, "a control message with tag %d", tag);
+    }
+}
+
+static int post_control(struct link *link, struct xfer_error *err)
+{
+    return mpi_check(MPI_Irecv(link->in, sizeof(link->in), MPI_BYTE, link->options.peer,
+                               MPI_ANY_TAG, MPI_COMM_WORLD, &link->in_request),
+                     "MPI_Irecv", err);
+}
+
+static int poll_control(struct link *link, struct xfer_error *err)
+{
+    struct chunk *none;
+    MPI_Status status;
+    int done = 0, count = 0, n, found = 0;
+
+    while ((n = outbox_poll(&link->control, &none, err)) > 0)
+        found = 1;
+    if (n < 0 || mpi_check(MPI_Test(&link->in_request, &done, &status),
+                           "MPI_Test of a control message", err))
+        return -1;
+    if (!done)
+        return found;
+    if (mpi_check(MPI_Get_count(&status, MPI_BYTE, &count), "MPI_Get_count", err) ||
+        on_control(link, status.MPI_TAG, link->in, (size_t)count, err) || post_control(link, err))
+        return -1;
+    link_heard(link);
+    return 1;
+}
+
+/* ---- polling ---- */
+
+static int tell_broken(struct link *link)
+{
+    if (!link->told) {
+        link->told = true;
+        ev_timer_stop(link->loop, &link->heartbeat);
+        link->events->broken(link->user, &link->why);
+    }
+    return -1;
+}
+
+static int link_poll(void *user)
+{
+    struct link *link = user;
+    struct xfer_error err = XFER_ERROR_INIT;
+    int found;
+
+    if (link->failed)
+        return tell_broken(link);
+    found = poll_control(link, &err);
+    for (unsigned i = 0; i < link->n_lanes && found >= 0; i++) {
+        int n = lane_poll(link->lanes[i], &err);
+
+        found = n < 0 ? -1 : found + n;
+    }
+    if (found < 0)
+        link_fail(link, &err);
+    if (link->failed)
+        return tell_broken(link);
+    return found;
+}
+
+static bool link_sending(void *user)
+{
+    return !link_flushed(user);
+}
+
+static bool link_expecting(void *user)
+{
+    struct link *link = user;
+
+    if (link->number != 0)
+        return true;
+    for (unsigned i = 0; i < link->n_lanes; i++)
+        if (lane_expecting(link->lanes[i]))
+            return true;
+    return false;
+}
+
+static void on_heartbeat_timer(struct ev_loop *loop, struct ev_timer *w, int revents)
+{
+    struct link *link = w->data;
+    struct xfer_error err = XFER_ERROR_INIT;
+    double silent = seconds_now() - link->last_heard;
+
+    (void)loop;
+    (void)revents;
+    if (silent > link->options.deadline) {
+        error_set(&err, XFER_PEER_DOWN, "nothing was heard of rank %d on %s for %.0f s",
+                  link->options.peer, link->peer.host, silent);
+        link_fail(link, &err);
+        pace_kick(link->pace);
+    } else if (link->number == 0 && link->options.rank == 0) {
+        ask(link);
+    }
+}
+
+/* ---- life ---- */
+
+struct link *link_start(struct ev_loop *loop, const struct link_options *options,
+                        const struct link_events *events, void *user, struct xfer_error *err)
+{
+    static const struct pace_client client = {link_poll, link_sending, link_expecting};
+    double deadline = seconds_now() + options->deadline, tick;
+    struct link *link = calloc(1, sizeof(*link));
+
+    if (!link) {
+        error_set_errno(err, ENOMEM, "link");
+        return NULL;
+    }
+    link->loop = loop;
+    link->options = *options;
+    link->events = events;
+    link->user = user;
+    link->in_request = MPI_REQUEST_NULL;
+    link->free_bytes = link->total_bytes = UINT64_MAX;
+    link->last_heard = seconds_now();
+    outbox_init(&link->control, MPI_COMM_WORLD, options->peer);
+    ev_timer_init(&link->heartbeat, on_heartbeat_timer, options->heartbeat, options->heartbeat);
+    link->heartbeat.data = link;
+
+    if (options->rank == 0 && check_memory(options->lanes, options->chunk, err))
+        goto fail;
+    if (make_bell(link, err))
+        goto fail;
+    if (options->rank == 0 ? handshake_offer(link, deadline, err)
+                           : handshake_answer(link, deadline, err))
+        goto fail;
+    if (make_lanes(link, err) || post_control(link, err))
+        goto fail;
+    tick = link->bell ? TICK_WITH_BELL : options->rank == 0 ? TICK_SENDER : TICK_RECEIVER;
+    link->pace = pace_create(loop, &client, link, link->bell, tick, err);
+    if (!link->pace)
+        goto fail;
+    if (link->bell)
+        doorbell_unlink(link->bell);
+    ev_timer_start(loop, &link->heartbeat);
+    return link;
+fail:
+    link_destroy(link);
+    return NULL;
+}
+
+void link_destroy(struct link *link)
+{
+    struct ping *ping, *next;
+
+    if (!link)
+        return;
+    ev_timer_stop(link->loop, &link->heartbeat);
+    pace_destroy(link->pace);
+    if (link->in_request != MPI_REQUEST_NULL) {
+        MPI_Cancel(&link->in_request);
+        MPI_Request_free(&link->in_request);
+    }
+    outbox_abandon(&link->control);
+    for (unsigned i = 0; link->lanes && i < link->n_lanes; i++)
+        lane_destroy(link->lanes[i]);
+    free(link->lanes);
+    doorbell_destroy(link->bell);
+    for (int i = 0; i < 2; i++) {
+        for (ping = i == 0 ? link->pings : link->pings_next; ping; ping = next) {
+            next = ping->next;
+            free(ping);
+        }
+    }
+    free(link);
+}
+
+void link_fail(struct link *link, const struct xfer_error *why)
+{
+    if (link->failed)
+        return;
+    link->failed = true;
+    link->why = *why;
+    if (link->pace)
+        pace_kick(link->pace);
+}
+
+/* ---- the rest of the interface ---- */
+
+const struct link_peer *link_peer(const struct link *link)
+{
+    return &link->peer;
+}
+
+unsigned link_lanes(const struct link *link)
+{
+    return link->n_lanes;
+}
+
+uint32_t link_chunk(const struct link *link)
+{
+    return link->chunk;
+}
+
+struct lane *link_lane(struct link *link, unsigned i)
+{
+    return i < link->n_lanes ? link->lanes[i] : NULL;
+}
+
+void link_set_space(struct link *link, uint64_t free_bytes, uint64_t total_bytes)
+{
+    link->free_bytes = free_bytes;
+    link->total_bytes = total_bytes;
+}
+
+int link_ping(struct link *link, void (*done)(void *user, double round_trip), void *user,
+              struct xfer_error *err)
+{
+    struct ping *ping;
+
+    if (link->failed)
+        return error_set(err, XFER_PEER_DOWN, "%s", link->why.text);
+    ping = malloc(sizeof(*ping));
+    if (!ping)
+        return error_set_errno(err, ENOMEM, "ping");
+    ping->done = done;
+    ping->user = user;
+    /* A question that is already under way would give this one too short a time. */
+    if (link->number != 0) {
+        ping->next = link->pings_next;
+        link->pings_next = ping;
+    } else {
+        ping->next = link->pings;
+        link->pings = ping;
+        ask(link);
+    }
+    return 0;
+}
+
+void link_stop(struct link *link)
+{
+    unsigned char msg[XFER_MESSAGE_MAX];
+    struct wire_stop stop = {0};
+
+    control_send(link, WIRE_TAG_STOP, msg, wire_stop_encode(&stop, msg));
+}
+
+bool link_flushed(const struct link *link)
+{
+    if (link->control.count > 0)
+        return false;
+    for (unsigned i = 0; i < link->n_lanes; i++)
+        if (lane_outgoing(link->lanes[i]) > 0)
+            return false;
+    return true;
+}
+
+void link_sent(struct link *link)
+{
+    if (link->pace)
+        pace_sent(link->pace);
+}
+
+void link_heard(struct link *link)
+{
+    link->last_heard = seconds_now();
+}
+
+void link_kick(struct link *link)
+{
+    if (link->pace)
+        pace_kick(link->pace);
+}

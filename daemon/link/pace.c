@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The poll sits in a prepare watcher: it runs once in each turn of the loop, right before the loop
+ * would block. What differs between the states is only how long the loop may then block: an idle
+ * watcher keeps it from blocking at all, a timerfd bounds it (libev's own timers are no finer than
+ * a millisecond).
+ *
+ * Why a bell is not needed for every message: the other side goes idle only after IDLE_AFTER
+ * without any message, and a message less than RING_GAP after the one before finds it awake,
+ * because RING_GAP is well below IDLE_AFTER. A large message needs both sides to poll until it is
+ * through: its sender stays awake as long as it has not left, and rings again now and then.
+ */
+#include "daemon/link/pace.h"
+
+#include <errno.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <sys/timerfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#define US 1000LL
+#define MS (1000 * US)
+
+#define HOT_FOR    (20 * US)  /* after the last progress */
+#define STEP_MIN   (20 * US)  /* first sleep of the warm state */
+#define STEP_MAX   (500 * US) /* longest one */
+#define IDLE_AFTER (1 * MS)   /* of silence */
+#define RING_GAP   (300 * US) /* of own silence, after which a message is announced by the bell */
+#define RING_AGAIN \
+    (1 * MS) /* a message that does not leave: first repeat of the bell, doubled each time */
+#define RING_AGAIN_MAX (64 * MS)
+#define ROUNDS_MAX     64 /* polls in one turn of the loop while they find something */
+
+struct pace {
+    struct ev_loop *loop;
+    struct pace_client client;
+    void *user;
+    struct doorbell *bell;
+    int64_t tick;
+    int timer_fd;
+    struct ev_prepare prepare;
+    struct ev_idle spin;
+    struct ev_io timer, rang;
+    int64_t last_progress, last_sent, step, ring_gap, last_ring;
+    bool kicked, broken;
+};
+
+static int64_t now_ns(void)
+{
+    struct timespec ts;
+
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return ts.tv_sec * 1000 * MS + ts.tv_nsec;
+}
+
+static void sleep_at_most(struct pace *p, int64_t ns)
+{
+    struct itimerspec spec = {
+        .it_value = {.tv_sec = ns / (1000 * MS), .tv_nsec = ns % (1000 * MS)}};
+
+    ev_idle_stop(p->loop, &p->spin);
+    timerfd_settime(p->timer_fd, 0, &spec, NULL);
+}
+
+/* Poll as long as it finds something, a bounded number of times: clients want their turn too. An
+ * MPI test looks first and progresses after, so "nothing" counts only the second time. */
+static int poll_rounds(struct pace *p)
+{
+    int found = 0, nothing = 0;
+
+    for (int i = 0; i < ROUNDS_MAX && nothing < 2; i++) {
+        int n = p->client.poll(p->user);
+
+        if (n < 0)
+            return -1;
+        if (n > 0)
+            nothing = 0, found = 1;
+        else
+            nothing++;
+    }
+    return found;
+}
+
+static void ring_again(struct pace *p, int64_t now)
+{
+    if (!p->bell || now - p->last_ring < p->ring_gap || now - p->last_progress < p->ring_gap)
+        return;
+    doorbell_ring(p->bell);
+    p->last_ring = now;
+    if (p->ring_gap < RING_AGAIN_MAX)
+        p->ring_gap *= 2;
+}
+
+static void on_prepare(struct ev_loop *loop, struct ev_prepare *w, int revents)
+{
+    struct pace *p = w->data;
+    int64_t now, quiet;
+    int found;
+    bool awake;
+
+    (void)loop;
+    (void)revents;
+    if (p->broken)
+        return;
+    found = poll_rounds(p);
+    if (found < 0) {
+        p->broken = true;
+        sleep_at_most(p, 0);
+        return;
+    }
+    now = now_ns();
+    if (found || p->kicked) {
+        p->last_progress = now;
+        p->step = STEP_MIN;
+        p->kicked = false;
+        if (found)
+            p->ring_gap = RING_AGAIN;
+    }
+    quiet = now - p->last_progress;
+    if (quiet < HOT_FOR) {
+        ev_idle_start(p->loop, &p->spin);
+        return;
+    }
+    awake = p->client.sending(p->user);
+    if (awake)
+        ring_again(p, now);
+    else if (!p->bell)
+        awake = p->client.expecting(p->user);
+    if (quiet < IDLE_AFTER || awake) {
+        sleep_at_most(p, p->step);
+        p->step = p->step * 2 < STEP_MAX ? p->step * 2 : STEP_MAX;
+    } else {
+        sleep_at_most(p, p->tick);
+    }
+}
+
+static void on_timer(struct ev_loop *loop, struct ev_io *w, int revents)
+{
+    uint64_t count;
+    ssize_t n = read(w->fd, &count, sizeof(count));
+
+    (void)n; /* the wake-up is all that matters */
+    (void)loop;
+    (void)revents;
+}
+
+static void on_spin(struct ev_loop *loop, struct ev_idle *w, int revents)
+{
+    (void)loop;
+    (void)w;
+    (void)revents;
+}
+
+static void on_rang(struct ev_loop *loop, struct ev_io *w, int revents)
+{
+    struct pace *p = w->data;
+
+    (void)loop;
+    (void)revents;
+    doorbell_clear(p->bell);
+    pace_kick(p);
+}
+
+struct pace *pace_create(struct ev_loop *loop, const struct pace_client *client, void *user,
+                         struct doorbell *bell, double tick, struct xfer_error *err)
+{
+    struct pace *p = calloc(1, sizeof(*p));
+
+    if (!p) {
+        error_set_errno(err, ENOMEM, "pace");
+        return NULL;
+    }
+    p->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+    if (p->timer_fd < 0) {
+        error_set_errno(err, errno, "timerfd_create");
+        free(p);
+        return NULL;
+    }
+    p->loop = loop;
+    p->client = *client;
+    p->user = user;
+    p->bell = bell;
+    p->tick = (int64_t)(tick * 1e9);
+    p->ring_gap = RING_AGAIN;
+    p->kicked = true;
+    ev_prepare_init(&p->prepare, on_prepare);
+    ev_idle_init(&p->spin, on_spin);
+    ev_io_init(&p->timer, on_timer, p->timer_fd, EV_READ);
+    p->prepare.data = p->timer.data = p->spin.data = p;
+    ev_prepare_start(loop, &p->prepare);
+    ev_io_start(loop, &p->timer);
+    if (bell) {
+        ev_io_init(&p->rang, on_rang, doorbell_fd(bell), EV_READ);
+        p->rang.data = p;
+        ev_io_start(loop, &p->rang);
+    }
+    return p;
+}
+
+void pace_destroy(struct pace *p)
+{
+    if (!p)
+        return;
+    ev_prepare_stop(p->loop, &p->prepare);
+    ev_idle_stop(p->loop, &p->spin);
+    ev_io_stop(p->loop, &p->timer);
+    if (p->bell)
+        ev_io_stop(p->loop, &p->rang);
+    close(p->timer_fd);
+    free(p);
+}
+
+void pace_sent(struct pace *p)
+{
+    int64_t now = now_ns();
+
+    if (p->bell && now - p->last_sent > RING_GAP) {
+        doorbell_ring(p->bell);
+        p->last_ring = now;
+    }
+    p->last_sent = now;
+    p->kicked = true;
+}
+
+void pace_kick(struct pace *p)
+{
+    p->kicked = true;
+}

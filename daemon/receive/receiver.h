@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What the receiving rank does with the messages of one lane, in their order: META, DATA..., END,
+ * VERDICT, then the next META. Runs on the loop's thread; disk work goes to a strand. No MPI in it:
+ * messages come in by calls and go out by the functions of struct receiver_out, so that tests can
+ * play the link.
+ *
+ * Every META gets exactly one receipt, in the order of the METAs. A file that fails early is told
+ * at once by a refusal; its data is then dropped until its END and VERDICT.
+ */
+#ifndef XFER_DAEMON_RECEIVE_RECEIVER_H
+#define XFER_DAEMON_RECEIVE_RECEIVER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "daemon/receive/store.h"
+#include "daemon/work/pool.h"
+#include "proto/error.h"
+
+struct receiver; /* one lane of one sending rank */
+
+/* How it answers. All are called on the loop's thread. user is the argument of receiver_create().
+ */
+struct receiver_out {
+    /* a message to the sender: encoded bytes, copied before it returns */
+    void (*receipt)(void *user, const void *msg, size_t len);
+    void (*refusal)(void *user, const void *msg, size_t len);
+    /* the chunk given to receiver_data() is no longer needed */
+    void (*release)(void *user, void *chunk);
+};
+
+struct receiver *receiver_create(struct store *store, struct pool *pool,
+                                 const struct receiver_out *out, void *user,
+                                 struct xfer_error *err);
+
+/* Forget all that is unfinished (its temporaries are removed on the workers). Only after
+ * pool_drain() or while no work is outstanding, or else it waits for the strand. NULL is fine. */
+void receiver_destroy(struct receiver *r);
+
+/* The messages, in the order of the lane. -1: the other side broke the protocol, which is fatal to
+ * the link. data: [0,len) of it stays the receiver's until release(user, chunk). len > 0. */
+int receiver_meta(struct receiver *r, const void *msg, size_t len, struct xfer_error *err);
+int receiver_data(struct receiver *r, void *chunk, const void *data, size_t len,
+                  struct xfer_error *err);
+int receiver_end(struct receiver *r, struct xfer_error *err);
+int receiver_verdict(struct receiver *r, const void *msg, size_t len, struct xfer_error *err);
+
+/* Begun (META seen) and not yet answered by a receipt. */
+unsigned receiver_unfinished(const struct receiver *r);
+
+#endif

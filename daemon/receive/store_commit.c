@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The end of a file, on a worker: verdict, metadata, sync, final name, sync of directories, in this
+ * order. Up to the name everything can fail without a trace; after it only the sync of directories
+ * can.
+ *
+ * sync=batch is kept by the promise of sync=file: stronger than asked for, and right for the single
+ * files that there are.
+ */
+#include "daemon/receive/store_file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum step { STEP_OK, STEP_AGAIN, STEP_FAILED };
+
+static int compare(const struct store_file *file, const struct wire_verdict *verdict,
+                   struct xfer_error *err)
+{
+    unsigned char digest[XFER_DIGEST_SIZE];
+
+    if (verdict->size != file->size)
+        return error_set(err, XFER_DIGEST_MISMATCH, "%llu bytes were sent, %llu came",
+                         (unsigned long long)verdict->size, (unsigned long long)file->size);
+    store_digest(file, digest);
+    if (memcmp(digest, verdict->digest, sizeof digest) != 0)
+        return error_set(err, XFER_DIGEST_MISMATCH,
+                         "the digest of what came is not the digest of what was sent");
+    return 0;
+}
+
+static int set_metadata(struct store_file *file, struct xfer_error *err)
+{
+    const struct timespec times[2] = {{0, UTIME_OMIT}, file->mtime};
+
+    /* what was reserved and not used must go back */
+    if (file->preallocated > file->size && ftruncate(file->fd, (off_t)file->size) != 0)
+        return error_set_errno(err, errno, "can't set the size");
+    if (fchmod(file->fd, file->mode) != 0)
+        return error_set_errno(err, errno, "can't set the mode");
+    if (futimens(file->fd, times) != 0)
+        return error_set_errno(err, errno, "can't set the modification time");
+    return 0;
+}
+
+/* A sync that failed says that data is lost, whatever the number: only another attempt helps. */
+static int sync_file(struct store_file *file, struct xfer_error *err)
+{
+    if (file->sync == SYNC_NONE || fsync(file->fd) == 0)
+        return 0;
+    error_set_errno(err, errno, "can't sync the file");
+    if (err->code != XFER_NO_SPACE)
+        err->code = XFER_IO;
+    return -1;
+}
+
+/* Network file systems tell at close() that data could not be written: not after the file has its
+ * name. A sync has told it already, and a file without a name needs its descriptor to get one. */
+static int close_early(struct store_file *file, struct xfer_error *err)
+{
+    int fd = file->fd;
+
+    if (file->temp.at < 0 || file->sync != SYNC_NONE)
+        return 0;
+    file->fd = -1;
+    if (close(fd) != 0 && errno != EINTR)
+        return error_set_errno(err, errno, "can't write");
+    return 0;
+}
+
+/* After a step that failed with errno. */
+static enum step failed_step(const struct store_file *file, const char *what,
+                             struct xfer_error *err)
+{
+    error_set_errno(err, errno, "%s", what);
+    return store_path_gone(&file->parent) ? STEP_AGAIN : STEP_FAILED;
+}
+
+/* Rename over whatever may be replaced. */
+static enum step name_by_rename(struct store_file *file, struct xfer_error *err)
+{
+    enum store_target target;
+
+    if (store_file_target(file, &target, err) != 0)
+        return STEP_FAILED;
+    if (renameat(file->temp.at, file->temp.name, file->parent.fd, file->parent.name) != 0) {
+        if (errno == EXDEV && !file->temp.beside) {
+            /* bind mounts of old kernels, project quotas: the next attempt goes the other way from
+             * the beginning */
+            atomic_store_explicit(&file->store->beside_only, true, memory_order_relaxed);
+            error_set_errno(err, EXDEV, "the destination can't be reached by a rename from .xfer");
+            err->code = XFER_IO;
+            return STEP_FAILED;
+        }
+        return failed_step(file, "can't give the file its name", err);
+    }
+    store_temp_renamed(file->store, &file->temp);
+    return STEP_OK;
+}
+
+/* The name must not exist, and no other may come between. */
+static enum step name_exclusively(struct store_file *file, struct xfer_error *err)
+{
+    int rc = renameat2(file->temp.at, file->temp.name, file->parent.fd, file->parent.name,
+                       RENAME_NOREPLACE);
+
+    if (rc == 0) {
+        store_temp_renamed(file->store, &file->temp);
+        return STEP_OK;
+    }
+    if (errno == ENOSYS || errno == EINVAL || errno == EPERM) {
+        rc = linkat(file->temp.at, file->temp.name, file->parent.fd, file->parent.name, 0);
+        if (rc == 0) {
+            store_temp_remove(file->store, &file->temp);
+            return STEP_OK;
+        }
+    }
+    if (errno == EEXIST) {
+        error_set(err, XFER_DESTINATION_EXISTS, "the destination exists");
+        return STEP_FAILED;
+    }
+    return failed_step(file, "can't give the file its name", err);
+}
+
+/* A file without any name: link it, unless something has come to that name meanwhile. */
+static enum step name_by_link(struct store_file *file, struct xfer_error *err)
+{
+    enum store_target target;
+
+    if (store_temp_link_as(file->fd, file->parent.fd, file->parent.name) == 0)
+        return STEP_OK;
+    if (errno != EEXIST)
+        return failed_step(file, "can't give the file its name", err);
+    if (store_file_target(file, &target, err) != 0)
+        return STEP_FAILED;
+    if (target == TARGET_NONE) {
+        error_set_errno(err, EBUSY, "the destination comes and goes");
+        return STEP_AGAIN;
+    }
+    if (store_temp_link(file->store, file->fd, &file->parent, file->path, file->job, file->file,
+                        &file->temp) != 0)
+        return failed_step(file, "can't give the file a temporary name", err);
+    return name_by_rename(file, err);
+}
+
+static enum step name_once(struct store_file *file, struct xfer_error *err)
+{
+    if (file->temp.at < 0)
+        return name_by_link(file, err);
+    return file->overwrite == OVERWRITE_NEVER ? name_exclusively(file, err)
+                                              : name_by_rename(file, err);
+}
+
+static int name_file(struct store_file *file, struct xfer_error *err)
+{
+    struct store *store = file->store;
+    int tries;
+
+    for (tries = 1;; tries++) {
+        enum step step = name_once(file, err);
+
+        if (step == STEP_OK)
+            return 0;
+        if (step == STEP_FAILED || tries == STORE_PATH_TRIES)
+            return -1;
+        store_path_pause(tries);
+        /* a temporary in a directory that is gone is gone too */
+        if (file->temp.at == file->parent.fd)
+            return -1;
+        store_path_unmake(store, file->path, &file->parent);
+        if (store_path_open(store, file->path, true, &file->parent, err) != 0)
+            return -1;
+    }
+}
+
+static int commit(struct store_file *file, const struct wire_verdict *verdict,
+                  struct xfer_error *err)
+{
+    if (compare(file, verdict, err) != 0 || set_metadata(file, err) != 0 ||
+        sync_file(file, err) != 0 || close_early(file, err) != 0 || name_file(file, err) != 0)
+        return -1;
+    if (file->sync == SYNC_NONE || store_path_sync(file->store, &file->parent, file->fd, err) == 0)
+        return 0;
+    /* it can't be told whether the name lasts; where it was new it can be taken back, so that
+     * another attempt finds it free */
+    if (file->overwrite == OVERWRITE_NEVER)
+        unlinkat(file->parent.fd, file->parent.name, 0);
+    return -1;
+}
+
+int store_commit(struct store_file *file, const struct wire_verdict *verdict,
+                 struct xfer_error *err)
+{
+    if (commit(file, verdict, err) != 0) {
+        error_about(err, XFER_SIDE_RECEIVER, file->path);
+        store_file_discard(file);
+        return -1;
+    }
+    store_file_free(file);
+    return 0;
+}

@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Begin, write, abort. Runs on a worker, one at a time for each file; the store is shared by all.
+ *
+ * A file whose target doesn't exist is made without a name (O_TMPFILE, in the target's own
+ * directory) and linked at the end: nothing is left of it whatever happens. What replaces
+ * something, or is on a file system without O_TMPFILE, has a temporary name and is renamed.
+ *
+ * The directory of the target is kept open from the first check to the last rename. Another worker
+ * that takes back a directory that it had made may remove it as long as it is empty; whoever then
+ * says ENOENT walks again.
+ */
+#include "daemon/receive/store_file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include "proto/relpath.h"
+
+/* From here on it is worth a system call to have the blocks in one piece and to know at once that
+ * there are too few. */
+#define PREALLOCATE_MIN (256 * 1024)
+
+int store_file_target(const struct store_file *file, enum store_target *target,
+                      struct xfer_error *err)
+{
+    struct stat st;
+
+    *target = TARGET_NONE;
+    if (fstatat(file->parent.fd, file->parent.name, &st, AT_SYMLINK_NOFOLLOW) != 0) {
+        if (errno == ENOENT)
+            return 0;
+        return error_set_errno(err, errno, "can't look at the destination");
+    }
+    if (S_ISDIR(st.st_mode))
+        return error_set(err, XFER_IS_DIRECTORY, "the destination is a directory");
+    if (file->overwrite == OVERWRITE_NEVER)
+        return error_set(err, XFER_DESTINATION_EXISTS, "the destination exists");
+    /* a link is replaced, never written through; pipes and devices are there for a reason */
+    if (!S_ISREG(st.st_mode) && !S_ISLNK(st.st_mode))
+        return error_set(err, XFER_NOT_REGULAR, "the destination exists and is no regular file");
+    *target = TARGET_REPLACEABLE;
+    return 0;
+}
+
+/* O_TMPFILE says these where it can't. */
+static bool no_tmpfile_here(int errnum)
+{
+    return errnum == EOPNOTSUPP || errnum == EISDIR || errnum == EINVAL || errnum == ENOSYS;
+}
+
+static int failed_open(const struct store_file *file, const char *what, struct xfer_error *err)
+{
+    error_set_errno(err, errno, "%s", what);
+    return store_path_gone(&file->parent) ? 1 : -1;
+}
+
+/* 0, 1 when the directory is gone, -1. */
+static int open_temporary(struct store_file *file, struct xfer_error *err)
+{
+    enum store_target target;
+
+    if (store_file_target(file, &target, err) != 0)
+        return -1;
+    if (target == TARGET_NONE &&
+        atomic_load_explicit(&file->store->tmpfile, memory_order_relaxed)) {
+        file->fd = openat(file->parent.fd, ".", O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600);
+        if (file->fd >= 0)
+            return 0;
+        if (!no_tmpfile_here(errno))
+            return failed_open(file, "can't create a file in the destination's directory", err);
+    }
+    /* partial/ is always writable: whether the target's directory is must not show only at the end
+     */
+    if (faccessat(file->parent.fd, ".", W_OK | X_OK, AT_EACCESS) != 0)
+        return failed_open(file, "can't write to the destination's directory", err);
+    file->fd =
+        store_temp_open(file->store, &file->parent, file->path, file->job, file->file, &file->temp);
+    return file->fd >= 0 ? 0 : failed_open(file, "can't create a temporary file", err);
+}
+
+/* Ask for the disk space. KEEP_SIZE: the length of a file must say how much of it is there. */
+static int preallocate(struct store_file *file, uint64_t size, struct xfer_error *err)
+{
+    struct statvfs vfs;
+    int rc;
+
+    if (size < PREALLOCATE_MIN)
+        return 0;
+    /* fallocate() would fill the disk before it finds out */
+    if (fstatvfs(file->fd, &vfs) == 0 && vfs.f_blocks > 0 &&
+        size > (uint64_t)vfs.f_bavail * vfs.f_frsize) {
+        error_set(err, XFER_NO_SPACE, "no space: %llu bytes are needed, %llu are free",
+                  (unsigned long long)size, (unsigned long long)vfs.f_bavail * vfs.f_frsize);
+        err->sys_errno = ENOSPC;
+        return -1;
+    }
+    do
+        rc = fallocate(file->fd, FALLOC_FL_KEEP_SIZE, 0, (off_t)size);
+    while (rc != 0 && errno == EINTR);
+    if (rc == 0)
+        file->preallocated = size;
+    else if (errno == ENOSPC || errno == EDQUOT || errno == EFBIG)
+        return error_set_errno(err, errno, "can't reserve %llu bytes", (unsigned long long)size);
+    return 0;
+}
+
+static struct store_file *create(struct store *store, const struct wire_meta *meta,
+                                 struct xfer_error *err)
+{
+    struct store_file *file = calloc(1, sizeof *file + meta->path_len + 1);
+
+    if (file == NULL || (file->digest = XXH3_createState()) == NULL) {
+        free(file);
+        error_set(err, XFER_NO_RESOURCES, "no memory for a file");
+        return NULL;
+    }
+    XXH3_128bits_reset(file->digest);
+    file->store = store;
+    file->fd = file->parent.fd = file->temp.at = -1;
+    file->job = meta->job;
+    file->file = meta->file;
+    file->mode = store->file_mode >= 0 ? (mode_t)store->file_mode & 0777
+                                       : (mode_t)meta->mode & 0777 & ~store->umask;
+    file->mtime.tv_sec = (time_t)meta->mtime_sec;
+    file->mtime.tv_nsec = (long)meta->mtime_nsec;
+    file->overwrite = meta->overwrite;
+    file->sync = meta->sync;
+    memcpy(file->path, meta->path, meta->path_len);
+    return file;
+}
+
+struct store_file *store_begin(struct store *store, const struct wire_meta *meta,
+                               struct xfer_error *err)
+{
+    struct store_file *file = NULL;
+    int rc, tries = 0;
+
+    if (relpath_check(meta->path, meta->path_len, err) != 0 ||
+        (file = create(store, meta, err)) == NULL)
+        goto failed;
+    do {
+        store_path_pause(tries);
+        store_path_unmake(store, file->path, &file->parent);
+        if (store_path_open(store, file->path, true, &file->parent, err) != 0)
+            goto failed;
+        rc = open_temporary(file, err);
+    } while (rc > 0 && ++tries < STORE_PATH_TRIES);
+    if (rc != 0 || preallocate(file, meta->size, err) != 0)
+        goto failed;
+    return file;
+failed:
+    store_file_discard(file);
+    error_about(err, XFER_SIDE_RECEIVER, meta->path);
+    return NULL;
+}
+
+int store_write(struct store_file *file, const void *data, size_t len, struct xfer_error *err)
+{
+    const unsigned char *p = data;
+    size_t left = len;
+
+    while (left > 0) {
+        ssize_t n = write(file->fd, p, left);
+
+        if (n < 0) {
+            if (errno == EINTR)
+                continue;
+            error_set_errno(err, errno, "can't write");
+            return error_about(err, XFER_SIDE_RECEIVER, file->path);
+        }
+        p += n;
+        left -= (size_t)n;
+    }
+    XXH3_128bits_update(file->digest, data, len);
+    file->size += len;
+    return 0;
+}
+
+uint64_t store_size(const struct store_file *file)
+{
+    return file->size;
+}
+
+void store_digest(const struct store_file *file, unsigned char digest[XFER_DIGEST_SIZE])
+{
+    XXH128_canonical_t canonical;
+
+    XXH128_canonicalFromHash(&canonical, XXH3_128bits_digest(file->digest));
+    memcpy(digest, canonical.digest, XFER_DIGEST_SIZE);
+}
+
+void store_file_free(struct store_file *file)
+{
+    if (file == NULL)
+        return;
+    if (file->fd >= 0)
+        close(file->fd);
+    store_path_close(file->store, &file->parent);
+    XXH3_freeState(file->digest);
+    free(file);
+}
+
+void store_file_discard(struct store_file *file)
+{
+    if (file == NULL)
+        return;
+    store_temp_remove(file->store, &file->temp);
+    store_path_unmake(file->store, file->path, &file->parent);
+    store_file_free(file);
+}
+
+void store_abort(struct store_file *file)
+{
+    store_file_discard(file);
+}

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What the parts of the store share: the open root. All of it is fixed once store_open() has
+ * returned, but for the atomics, which any worker may change.
+ */
+#ifndef XFER_DAEMON_RECEIVE_STORE_IMPL_H
+#define XFER_DAEMON_RECEIVE_STORE_IMPL_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "daemon/receive/store.h"
+
+/* On disk, beneath the root. relpath_check() refuses names of users that begin like these. */
+#define STORE_OWN_DIR     ".xfer"   /* 0700: the lock and the two directories */
+#define STORE_PARTIAL_DIR "partial" /* temporaries */
+#define STORE_BESIDE_DIR \
+    "beside" /* a symbolic link for each temporary that lies beside its target */
+#define STORE_BESIDE_PREFIX ".xfer-"
+
+struct store_mount { /* two directories with the same can rename into each other, as far as can be
+                        told beforehand */
+    uint64_t dev, id;
+};
+
+struct store {
+    char root[XFER_PATH_SIZE];
+    int root_fd, own_fd, lock_fd, partial_fd, beside_fd;
+    struct store_mount partial_mount;
+    unsigned dir_mode;
+    int file_mode;
+    mode_t umask;
+    atomic_bool openat2;     /* this kernel lets us */
+    atomic_bool tmpfile;     /* O_TMPFILE and linkat() of it work in the root */
+    atomic_bool beside_only; /* a rename from partial/ said EXDEV where nothing had announced it */
+    atomic_uint counter;     /* makes names of temporaries unique */
+};
+
+#endif

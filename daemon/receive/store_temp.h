@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Temporaries that have a name, and their end after a crash. Any worker; store_temp_sweep() at
+ * start.
+ */
+#ifndef XFER_DAEMON_RECEIVE_STORE_TEMP_H
+#define XFER_DAEMON_RECEIVE_STORE_TEMP_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "daemon/receive/store_impl.h"
+#include "daemon/receive/store_path.h"
+#include "proto/error.h"
+
+#define STORE_TEMP_NAME_SIZE 64
+
+struct store_temp {
+    int at;      /* the directory that it is in: borrowed; -1: there is none */
+    bool beside; /* in the target's directory, recorded */
+    char name[STORE_TEMP_NAME_SIZE];
+};
+
+/* A new empty file, mode 0600, for a target in parent: in partial/ where a rename from there can
+ * reach parent, else beside the target. Path is the target's, for the record. Returns the
+ * descriptor, open for writing; -1 with errno set. */
+int store_temp_open(struct store *store, const struct store_parent *parent, const char *path,
+                    uint64_t job, uint64_t file, struct store_temp *temp);
+
+/* Give the nameless file fd (O_TMPFILE) such a name. 0; -1 with errno set. */
+int store_temp_link(struct store *store, int fd, const struct store_parent *parent,
+                    const char *path, uint64_t job, uint64_t file, struct store_temp *temp);
+
+/* Remove its name, if it has one, and its record. */
+void store_temp_remove(const struct store *store, struct store_temp *temp);
+
+/* The name is gone (it was renamed): only the record is left to be removed. */
+void store_temp_renamed(const struct store *store, struct store_temp *temp);
+
+/* linkat() of a nameless file. -1 with errno set. */
+int store_temp_link_as(int fd, int at, const char *name);
+
+/* Remove whatever a former generation left. Only with the lock held. */
+void store_temp_sweep(struct store *store);
+
+/* Which mount a directory is on. */
+int store_temp_mount(int fd, struct store_mount *mount);
+
+#endif

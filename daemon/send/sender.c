@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * See sender.h: which files are under way, and on which lane each goes. A file is opened on a
+ * worker first; its size then decides: files up to XFER_SMALL_FILE may take any lane, larger ones
+ * all but lane 0, so that one lane is always quick.
+ */
+#include "daemon/send/sender.h"
+
+#include <errno.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/send/send_impl.h"
+
+/* Large files that were opened and wait for a lane do not use up the room of small ones; each holds
+ * a descriptor. */
+#define PARKED_MAX 512
+
+struct sender {
+    struct link *link;
+    struct pool *pool;
+    struct stream *streams[XFER_LANES_MAX];
+    unsigned n_streams;
+    struct send *all;
+    unsigned active;
+};
+
+static const char *const phases[] = {[SEND_OPENING] = "opening",
+                                     [SEND_WAITING] = "waiting",
+                                     [SEND_SENDING] = "sending",
+                                     [SEND_STORING] = "storing"};
+
+const char *send_phase_name(enum send_phase phase)
+{
+    return phases[phase];
+}
+
+/* ---- queues ---- */
+
+void send_queue_put(struct send_queue *q, struct send *send)
+{
+    send->queue_next = NULL;
+    if (q->last)
+        q->last->queue_next = send;
+    else
+        q->first = send;
+    q->last = send;
+    q->count++;
+}
+
+struct send *send_queue_take(struct send_queue *q)
+{
+    struct send *send = q->first;
+
+    send_queue_remove(q, send);
+    return send;
+}
+
+void send_queue_remove(struct send_queue *q, struct send *send)
+{
+    struct send *prev = NULL, *s = q->first;
+
+    for (; s && s != send; s = s->queue_next)
+        prev = s;
+    if (!s)
+        return;
+    if (prev)
+        prev->queue_next = send->queue_next;
+    else
+        q->first = send->queue_next;
+    if (q->last == send)
+        q->last = prev;
+    send->queue_next = NULL;
+    q->count--;
+}
+
+/* ---- one send ---- */
+
+void send_progress(struct send *send)
+{
+    int64_t total = send->phase == SEND_OPENING ? -1 : (int64_t)send->source.st.st_size;
+
+    send->events->progress(send->user, send->phase, (int64_t)send->offset, total);
+}
+
+struct send *send_of_work(struct work *work)
+{
+    return (struct send *)((char *)work - offsetof(struct send, work));
+}
+
+void send_work(struct send *send, void (*run)(struct work *), void (*done)(struct work *))
+{
+    send->work.run = run;
+    send->work.done = done;
+    send->working = true;
+    send->work_error.code = XFER_OK;
+    strand_submit(send->strand, &send->work);
+}
+
+static void send_free(struct send *send)
+{
+    struct sender *s = send->sender;
+
+    if (send->prev)
+        send->prev->next = send->next;
+    else if (s->all == send)
+        s->all = send->next;
+    if (send->next)
+        send->next->prev = send->prev;
+    source_free(&send->source);
+    strand_destroy(send->strand);
+    XXH3_freeState(send->hash);
+    free(send);
+}
+
+static void run_close(struct work *work)
+{
+    source_close(&send_of_work(work)->source);
+}
+
+static void done_close(struct work *work)
+{
+    send_free(send_of_work(work));
+}
+
+void send_finish(struct send *send)
+{
+    send->sender->active--;
+    send->events->done(send->user, &send->result);
+    if (send->source.fd >= 0)
+        send_work(send, run_close, done_close); /* close() may block too */
+    else
+        send_free(send);
+}
+
+/* ---- opening, and the choice of a lane ---- */
+
+static struct stream *choose_stream(const struct sender *s, uint64_t size)
+{
+    unsigned first = s->n_streams > 1 && size > XFER_SMALL_FILE ? 1 : 0;
+    struct stream *best = s->streams[first];
+    uint64_t least = stream_bytes(best);
+
+    for (unsigned i = first + 1; i < s->n_streams && least > 0; i++) {
+        uint64_t bytes = stream_bytes(s->streams[i]);
+
+        if (bytes < least) {
+            best = s->streams[i];
+            least = bytes;
+        }
+    }
+    return best;
+}
+
+static void run_open(struct work *work)
+{
+    struct send *send = send_of_work(work);
+
+    source_open(&send->source, &send->work_error);
+}
+
+static void done_open(struct work *work)
+{
+    struct send *send = send_of_work(work);
+
+    send->working = false;
+    if (send->stopping || send->work_error.code != XFER_OK) {
+        send->result.error = send->stopping ? send->why : send->work_error;
+        send_finish(send);
+        return;
+    }
+    stream_add(choose_stream(send->sender, (uint64_t)send->source.st.st_size), send);
+}
+
+struct send *sender_start(struct sender *s, const struct send_request *request,
+                          const struct send_events *events, void *user, struct xfer_error *err)
+{
+    struct send *send;
+
+    if (sender_room(s) == 0) {
+        error_set(err, XFER_TOO_BUSY, "as many files as possible are under way");
+        return NULL;
+    }
+    if (strlen(request->dest) >= sizeof(send->dest)) {
+        error_set(err, XFER_NAME_TOO_LONG, "destination is longer than %d bytes",
+                  XFER_PATH_SIZE - 1);
+        return NULL;
+    }
+    send = calloc(1, sizeof(*send));
+    if (!send) {
+        error_set_errno(err, ENOMEM, "transfer");
+        return NULL;
+    }
+    send->sender = s;
+    send->job = request->job;
+    send->file = request->file;
+    send->overwrite = request->overwrite;
+    send->sync = request->sync;
+    send->events = events;
+    send->user = user;
+    send->phase = SEND_OPENING;
+    strcpy(send->dest, request->dest);
+    send->hash = XXH3_createState();
+    send->strand = strand_create(s->pool);
+    if (source_init(&send->source, request->source, err) || !send->hash || !send->strand) {
+        error_set_errno(err, ENOMEM, "transfer");
+        send_free(send);
+        return NULL;
+    }
+    send->next = s->all;
+    if (s->all)
+        s->all->prev = send;
+    s->all = send;
+    s->active++;
+    send_work(send, run_open, done_open);
+    return send;
+}
+
+void sender_cancel(struct send *send, const struct xfer_error *why)
+{
+    if (send->stopping || send->phase == SEND_STORING)
+        return;
+    send->stopping = true;
+    send->why = *why;
+    if (send->stream)
+        stream_stop(send->stream, send);
+}
+
+/* ---- the sender ---- */
+
+struct sender *sender_create(struct link *link, struct pool *pool, struct xfer_error *err)
+{
+    struct sender *s = calloc(1, sizeof(*s));
+
+    if (!s) {
+        error_set_errno(err, ENOMEM, "sender");
+        return NULL;
+    }
+    s->link = link;
+    s->pool = pool;
+    for (unsigned i = 0; i < link_lanes(link); i++) {
+        s->streams[i] = stream_create(link, link_lane(link, i), err);
+        if (!s->streams[i]) {
+            sender_destroy(s);
+            return NULL;
+        }
+        s->n_streams++;
+    }
+    return s;
+}
+
+void sender_destroy(struct sender *s)
+{
+    struct send *send, *next;
+
+    if (!s)
+        return;
+    for (send = s->all; send; send = next) {
+        next = send->next;
+        /* A worker that hangs in it still uses it; the process is about to end. */
+        if (strand_outstanding(send->strand) == 0)
+            send_free(send);
+    }
+    for (unsigned i = 0; i < s->n_streams; i++)
+        stream_destroy(s->streams[i]);
+    free(s);
+}
+
+unsigned sender_active(const struct sender *s)
+{
+    return s->active;
+}
+
+unsigned sender_room(const struct sender *s)
+{
+    unsigned parked = 0, limit = s->n_streams * XFER_LANE_FILES_MAX;
+
+    for (const struct send *send = s->all; send; send = send->next)
+        if (send->phase == SEND_WAITING && send->source.st.st_size > XFER_SMALL_FILE)
+            parked++;
+    if (parked >= PARKED_MAX || s->active - parked >= limit)
+        return 0;
+    return limit - (s->active - parked);
+}

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Sends files: from a path on this machine over a lane to the receiving rank, up to its receipt.
+ * Runs on the sending rank, on the loop's thread; opening and reading go to workers. One struct
+ * send is one file; jobs are the business of control/.
+ */
+#ifndef XFER_DAEMON_SEND_SENDER_H
+#define XFER_DAEMON_SEND_SENDER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "daemon/link/link.h"
+#include "daemon/work/pool.h"
+#include "proto/control_method.h"
+#include "proto/error.h"
+
+struct sender;
+struct send;
+
+enum send_phase { SEND_OPENING, SEND_WAITING, SEND_SENDING, SEND_STORING };
+const char *send_phase_name(
+    enum send_phase phase); /* "opening", "waiting" (for a lane), "sending", "storing" */
+
+struct send_request {
+    uint64_t job, file;
+    const char *source; /* absolute path; copied */
+    const char *dest;   /* relpath normal form; copied */
+    enum overwrite_mode overwrite;
+    enum sync_mode sync;
+};
+
+struct send_result {
+    struct xfer_error error; /* code XFER_OK: stored under its final name, digests agree */
+    uint64_t size;
+    unsigned char digest[XFER_DIGEST_SIZE];
+};
+
+struct send_events {
+    /* Phase or counters changed; at most once a chunk. total: -1 while it is not known. */
+    void (*progress)(void *user, enum send_phase phase, int64_t bytes_done, int64_t bytes_total);
+    /* The end, exactly once, never from inside sender_start() or sender_cancel(). struct send is
+     * gone afterwards. */
+    void (*done)(void *user, const struct send_result *result);
+};
+
+struct sender *sender_create(struct link *link, struct pool *pool, struct xfer_error *err);
+/* Only when sender_active() is 0 or the link is gone: unfinished sends are dropped without done().
+ * NULL is fine. */
+void sender_destroy(struct sender *s);
+
+/* How many more files may be started now (bounds what is opened and in flight). done() of another
+ * makes room. */
+unsigned sender_room(const struct sender *s);
+unsigned sender_active(const struct sender *s);
+
+/* Begin a file. NULL: no room or no memory. */
+struct send *sender_start(struct sender *s, const struct send_request *request,
+                          const struct send_events *events, void *user, struct xfer_error *err);
+
+/* Stop early: done() follows with that code and text, unless the file was already told to be
+ * stored, in which case its true result follows. */
+void sender_cancel(struct send *send, const struct xfer_error *why);
+
+#endif

@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * See source.h. One struct belongs to one struct send; its calls are never made by two threads at
+ * once, because they are works of one strand, and the loop reads only while none is outstanding.
+ */
+#include "daemon/send/source.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+int source_init(struct source *s, const char *path, struct xfer_error *err)
+{
+    *s = (struct source){.fd = -1};
+    s->path = strdup(path);
+    return s->path ? 0 : error_set_errno(err, ENOMEM, "source");
+}
+
+static int fail(struct source *s, int errnum, struct xfer_error *err)
+{
+    error_set_errno(err, errnum, "%s", s->path);
+    /* EEXIST, ELOOP and the like mean something else for a destination. */
+    if (err->code == XFER_UNSAFE_PATH || err->code == XFER_DESTINATION_EXISTS)
+        err->code = XFER_IO;
+    return error_about(err, XFER_SIDE_SENDER, s->path);
+}
+
+static int changed(struct source *s, const char *how, struct xfer_error *err)
+{
+    error_set(err, XFER_SOURCE_CHANGED, "%s: %s while it was being sent", s->path, how);
+    return error_about(err, XFER_SIDE_SENDER, s->path);
+}
+
+static int check_type(struct source *s, const struct stat *st, struct xfer_error *err)
+{
+    if (S_ISREG(st->st_mode))
+        return 0;
+    if (S_ISDIR(st->st_mode))
+        error_set(err, XFER_IS_DIRECTORY,
+                  "%s: is a directory; only single files can be sent so far", s->path);
+    else
+        error_set(err, XFER_NOT_REGULAR, "%s: is a %s, not a regular file", s->path,
+                  S_ISFIFO(st->st_mode)   ? "FIFO"
+                  : S_ISSOCK(st->st_mode) ? "socket"
+                                          : "device");
+    return error_about(err, XFER_SIDE_SENDER, s->path);
+}
+
+/* What it is must be known before it is really opened: opening a FIFO waits, opening a tape rewinds
+ * it. */
+static int open_regular(struct source *s, struct xfer_error *err)
+{
+    char proc[64];
+    int path_fd = open(s->path, O_PATH | O_CLOEXEC), saved;
+
+    if (path_fd < 0)
+        return fail(s, errno, err);
+    if (fstat(path_fd, &s->st)) {
+        saved = errno;
+        close(path_fd);
+        return fail(s, saved, err);
+    }
+    if (check_type(s, &s->st, err)) {
+        close(path_fd);
+        return -1;
+    }
+    snprintf(proc, sizeof(proc), "/proc/self/fd/%d", path_fd);
+    s->fd = open(proc, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    saved = errno;
+    close(path_fd);
+    return s->fd < 0 ? fail(s, saved, err) : 0;
+}
+
+/* Files of /proc and the like tell a size of 0 and have contents: they must not arrive as empty
+ * ones. */
+static int check_empty(struct source *s, struct xfer_error *err)
+{
+    char byte;
+    ssize_t n = pread(s->fd, &byte, 1, 0);
+
+    if (n == 0)
+        return 0;
+    if (n < 0)
+        return fail(s, errno, err);
+    if (source_check(s, err)) /* it grew just now */
+        return -1;
+    error_set(err, XFER_NOT_REGULAR,
+              "%s: tells a size of 0 but has contents, like the files of /proc", s->path);
+    return error_about(err, XFER_SIDE_SENDER, s->path);
+}
+
+static int read_whole(struct source *s, struct xfer_error *err)
+{
+    size_t size = (size_t)s->st.st_size;
+
+    s->whole = malloc(size + 1);
+    if (!s->whole)
+        return error_set_errno(err, ENOMEM, "%s", s->path);
+    if (source_read(s, s->whole, size, 0, err) || (size == 0 && check_empty(s, err)) ||
+        source_check(s, err))
+        return -1;
+    source_close(s);
+    return 0;
+}
+
+int source_open(struct source *s, struct xfer_error *err)
+{
+    if (open_regular(s, err))
+        return -1;
+    if (fstat(s->fd, &s->st))
+        return fail(s, errno, err);
+    if (s->st.st_size <= SOURCE_WHOLE_MAX)
+        return read_whole(s, err);
+    (void)posix_fadvise(s->fd, 0, 0, POSIX_FADV_SEQUENTIAL);
+    return 0;
+}
+
+size_t source_read_now(struct source *s, void *buf, size_t len, uint64_t offset)
+{
+    struct iovec iov = {.iov_base = buf, .iov_len = len};
+    ssize_t n;
+
+    if (s->no_nowait)
+        return 0;
+    n = preadv2(s->fd, &iov, 1, (off_t)offset, RWF_NOWAIT);
+    if (n < 0 && (errno == EOPNOTSUPP || errno == ENOSYS || errno == EINVAL))
+        s->no_nowait = true;
+    return n > 0 ? (size_t)n : 0;
+}
+
+int source_read(struct source *s, void *buf, size_t len, uint64_t offset, struct xfer_error *err)
+{
+    size_t done = 0;
+
+    while (done < len) {
+        ssize_t n = pread(s->fd, (char *)buf + done, len - done, (off_t)(offset + done));
+
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return fail(s, errno, err);
+        if (n == 0)
+            return changed(s, "became shorter", err);
+        done += (size_t)n;
+    }
+    return 0;
+}
+
+static bool same_time(const struct timespec *a, const struct timespec *b)
+{
+    return a->tv_sec == b->tv_sec && a->tv_nsec == b->tv_nsec;
+}
+
+int source_check(struct source *s, struct xfer_error *err)
+{
+    struct stat now, named;
+
+    if (fstat(s->fd, &now))
+        return fail(s, errno, err);
+    if (now.st_size != s->st.st_size)
+        return changed(s, now.st_size > s->st.st_size ? "grew" : "became shorter", err);
+    if (stat(s->path, &named) || named.st_dev != now.st_dev || named.st_ino != now.st_ino)
+        return changed(s, "was replaced or removed", err);
+    if (!same_time(&now.st_mtim, &s->st.st_mtim) || !same_time(&now.st_ctim, &s->st.st_ctim))
+        return changed(s, "was changed", err);
+    return 0;
+}
+
+void source_close(struct source *s)
+{
+    if (s->fd >= 0)
+        close(s->fd);
+    s->fd = -1;
+}
+
+void source_free(struct source *s)
+{
+    source_close(s);
+    free(s->whole);
+    free(s->path);
+    s->whole = NULL;
+    s->path = NULL;
+}

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * A file that is being sent, as it lies on disk. All but source_read_now() may block and are called
+ * on a worker.
+ */
+#ifndef XFER_DAEMON_SEND_SOURCE_H
+#define XFER_DAEMON_SEND_SOURCE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/stat.h>
+#include <sys/types.h>
+
+#include "proto/error.h"
+
+/* Files up to this size are read, checked and closed as they are opened: one trip to a worker
+ * instead of three. */
+#define SOURCE_WHOLE_MAX (64 * 1024)
+
+struct source {
+    char *path;
+    int fd;               /* -1: closed */
+    struct stat st;       /* as it was opened */
+    unsigned char *whole; /* all st.st_size bytes, already checked; NULL for larger files */
+    bool no_nowait;       /* this file system can't tell what would block */
+};
+
+/* Path is copied. Opens nothing yet. -1: no memory. */
+int source_init(struct source *s, const char *path, struct xfer_error *err);
+
+/* Open it: a regular file only, and nothing is done to anything else on the way (a FIFO is not
+ * waited for, a device not opened). Links in path are followed. */
+int source_open(struct source *s, struct xfer_error *err);
+
+/* Read from the page cache, at once or not at all: bytes, 0 when it would block or that can't be
+ * told. */
+size_t source_read_now(struct source *s, void *buf, size_t len, uint64_t offset);
+
+/* Read exactly len bytes. XFER_SOURCE_CHANGED when the file ends before. */
+int source_read(struct source *s, void *buf, size_t len, uint64_t offset, struct xfer_error *err);
+
+/* Is it still the file that was opened, unchanged? XFER_SOURCE_CHANGED when not. */
+int source_check(struct source *s, struct xfer_error *err);
+
+void source_close(struct source *s); /* may be called again */
+
+/* Frees memory; closes too. */
+void source_free(struct source *s);
+
+#endif

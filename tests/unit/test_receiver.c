@@ -1,0 +1,740 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The receiving end of a lane, with the test in the place of the link.
+ */
+#include "tests/unit/store_fixture.h"
+
+#include <ev.h>
+#include <sys/resource.h>
+
+#include "daemon/receive/receiver.h"
+
+#define ANSWERS_MAX 256
+
+enum answer_kind { RECEIPT, REFUSAL };
+
+struct answer {
+    enum answer_kind kind;
+    struct wire_receipt msg;
+};
+
+struct lane {
+    struct fixture fixture;
+    struct ev_loop *loop;
+    struct pool *pool;
+    struct receiver *receiver;
+    struct answer *answers;
+    unsigned n_answers, n_released, n_given;
+    uint64_t seq;
+};
+
+static void on_receipt(void *user, const void *msg, size_t len)
+{
+    struct lane *lane = user;
+    struct xfer_error err;
+
+    assert_true(lane->n_answers < ANSWERS_MAX);
+    lane->answers[lane->n_answers].kind = RECEIPT;
+    assert_int_equal(wire_receipt_decode(msg, len, &lane->answers[lane->n_answers++].msg, &err), 0);
+}
+
+static void on_refusal(void *user, const void *msg, size_t len)
+{
+    struct lane *lane = user;
+    struct xfer_error err;
+
+    assert_true(lane->n_answers < ANSWERS_MAX);
+    lane->answers[lane->n_answers].kind = REFUSAL;
+    assert_int_equal(wire_refusal_decode(msg, len, &lane->answers[lane->n_answers++].msg, &err), 0);
+}
+
+static void on_release(void *user, void *chunk)
+{
+    struct lane *lane = user;
+
+    /* whoever still reads it finds out under a sanitizer */
+    free(chunk);
+    lane->n_released++;
+}
+
+static const struct receiver_out out = {on_receipt, on_refusal, on_release};
+
+static int setup(void **state)
+{
+    struct lane *lane = calloc(1, sizeof *lane);
+    struct xfer_error err;
+
+    umask(022);
+    fixture_create(&lane->fixture);
+    lane->answers = calloc(ANSWERS_MAX, sizeof *lane->answers);
+    lane->loop = ev_loop_new(EVFLAG_NOSIGMASK);
+    lane->pool = pool_create(lane->loop, 2, &err);
+    lane->receiver = receiver_create(lane->fixture.store, lane->pool, &out, lane, &err);
+    assert_non_null(lane->receiver);
+    *state = lane;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct lane *lane = *state;
+
+    receiver_destroy(lane->receiver);
+    pool_destroy(lane->pool);
+    ev_loop_destroy(lane->loop);
+    fixture_destroy(&lane->fixture);
+    free(lane->answers);
+    free(lane);
+    return 0;
+}
+
+/* ---- the sender's part ---- */
+
+static int try_meta(struct lane *lane, uint64_t seq, const char *path, uint64_t size,
+                    enum overwrite_mode overwrite, struct xfer_error *err)
+{
+    unsigned char msg[XFER_MESSAGE_MAX];
+    struct wire_meta meta;
+
+    meta_of(&meta, path, size);
+    meta.seq = seq;
+    meta.overwrite = overwrite;
+    return receiver_meta(lane->receiver, msg, wire_meta_encode(&meta, msg), err);
+}
+
+static int try_data(struct lane *lane, const void *data, size_t len, struct xfer_error *err)
+{
+    void *chunk = malloc(len);
+    int rc;
+
+    memcpy(chunk, data, len);
+    rc = receiver_data(lane->receiver, chunk, chunk, len, err);
+    if (rc == 0)
+        lane->n_given++;
+    else
+        free(chunk);
+    return rc;
+}
+
+static int try_verdict(struct lane *lane, const struct wire_verdict *verdict,
+                       struct xfer_error *err)
+{
+    unsigned char msg[XFER_MESSAGE_MAX];
+
+    return receiver_verdict(lane->receiver, msg, wire_verdict_encode(verdict, msg), err);
+}
+
+static void meta(struct lane *lane, const char *path, uint64_t size)
+{
+    assert_int_equal(
+        try_meta(lane, ++lane->seq, path, size, OVERWRITE_REPLACE, &(struct xfer_error){0}), 0);
+}
+
+static void data(struct lane *lane, const void *bytes, size_t len)
+{
+    assert_int_equal(try_data(lane, bytes, len, &(struct xfer_error){0}), 0);
+}
+
+static void end(struct lane *lane)
+{
+    assert_int_equal(receiver_end(lane->receiver, &(struct xfer_error){0}), 0);
+}
+
+static void commit(struct lane *lane, const void *bytes, size_t len)
+{
+    struct wire_verdict verdict;
+
+    verdict_of(&verdict, bytes, len);
+    verdict.seq = lane->seq;
+    assert_int_equal(try_verdict(lane, &verdict, &(struct xfer_error){0}), 0);
+}
+
+static void abort_file(struct lane *lane, enum xfer_code code)
+{
+    struct wire_verdict verdict = {.seq = lane->seq, .kind = WIRE_ABORT};
+
+    error_set(&verdict.error, code, "given up");
+    verdict.error.side = XFER_SIDE_SENDER;
+    assert_int_equal(try_verdict(lane, &verdict, &(struct xfer_error){0}), 0);
+}
+
+static void whole_file(struct lane *lane, const char *path, const char *text)
+{
+    meta(lane, path, strlen(text));
+    if (text[0] != '\0')
+        data(lane, text, strlen(text));
+    end(lane);
+    commit(lane, text, strlen(text));
+}
+
+/* Until so many answers have come. */
+static void await_answers(struct lane *lane, unsigned n)
+{
+    while (lane->n_answers < n)
+        ev_run(lane->loop, EVRUN_ONCE);
+}
+
+/* All that was asked for has been done. */
+static void await_rest(struct lane *lane)
+{
+    assert_true(pool_drain(lane->pool, 60));
+    assert_int_equal(receiver_unfinished(lane->receiver), 0);
+    assert_int_equal(lane->n_released, lane->n_given);
+}
+
+static const struct wire_receipt *answer_is(struct lane *lane, unsigned i, enum answer_kind kind,
+                                            uint64_t seq, enum xfer_code code)
+{
+    const struct answer *a = &lane->answers[i];
+
+    assert_true(i < lane->n_answers);
+    assert_int_equal(a->kind, kind);
+    assert_int_equal(a->msg.seq, seq);
+    if (a->msg.error.code != code)
+        fail_msg("%s instead of %s: %s", error_info(a->msg.error.code)->name,
+                 error_info(code)->name, a->msg.error.text);
+    return &a->msg;
+}
+
+static const char *at(struct lane *lane, const char *name)
+{
+    return in_root(&lane->fixture, name);
+}
+
+/* ---- the ordinary way ---- */
+
+static void test_file_gets_a_receipt_with_size_and_digest(void **state)
+{
+    struct lane *lane = *state;
+    struct wire_verdict verdict;
+    const struct wire_receipt *receipt;
+
+    whole_file(lane, "a", "hello");
+    await_answers(lane, 1);
+    receipt = answer_is(lane, 0, RECEIPT, 1, XFER_OK);
+    assert_int_equal(receipt->size, 5);
+    verdict_of(&verdict, "hello", 5);
+    assert_memory_equal(receipt->digest, verdict.digest, XFER_DIGEST_SIZE);
+    holds(at(lane, "a"), "hello");
+    await_rest(lane);
+    root_has(&lane->fixture, 1);
+}
+
+static void test_empty_file_gets_a_receipt(void **state)
+{
+    struct lane *lane = *state;
+
+    whole_file(lane, "a", "");
+    await_answers(lane, 1);
+    answer_is(lane, 0, RECEIPT, 1, XFER_OK);
+    holds(at(lane, "a"), "");
+    await_rest(lane);
+}
+
+static void test_file_of_many_chunks_arrives_whole(void **state)
+{
+    struct lane *lane = *state;
+    enum { CHUNK = 4096, CHUNKS = 100 };
+    char *bytes = malloc(CHUNK * CHUNKS + 1);
+    struct stat st;
+    int i;
+
+    for (i = 0; i < CHUNK * CHUNKS + 1; i++)
+        bytes[i] = (char)(i * 7 + i / 4096);
+    meta(lane, "big", CHUNK * CHUNKS + 1);
+    for (i = 0; i < CHUNKS; i++)
+        data(lane, bytes + i * CHUNK, CHUNK);
+    data(lane, bytes + CHUNK * CHUNKS, 1);
+    end(lane);
+    commit(lane, bytes, CHUNK * CHUNKS + 1);
+    await_answers(lane, 1);
+    answer_is(lane, 0, RECEIPT, 1, XFER_OK);
+    assert_int_equal(stat(at(lane, "big"), &st), 0);
+    assert_int_equal(st.st_size, CHUNK * CHUNKS + 1);
+    await_rest(lane);
+    free(bytes);
+}
+
+static void test_small_file_in_several_chunks_arrives_whole(void **state)
+{
+    struct lane *lane = *state;
+
+    meta(lane, "a", 9);
+    data(lane, "abc", 3);
+    data(lane, "def", 3);
+    data(lane, "ghi", 3);
+    end(lane);
+    commit(lane, "abcdefghi", 9);
+    await_answers(lane, 1);
+    answer_is(lane, 0, RECEIPT, 1, XFER_OK);
+    holds(at(lane, "a"), "abcdefghi");
+    await_rest(lane);
+}
+
+static void test_chunks_come_back_before_the_verdict(void **state)
+{
+    struct lane *lane = *state;
+    static char bytes[100 << 10];
+
+    meta(lane, "a", sizeof bytes * 2);
+    data(lane, bytes, sizeof bytes);
+    data(lane, bytes, sizeof bytes);
+    while (lane->n_released < 2)
+        ev_run(lane->loop, EVRUN_ONCE);
+    assert_int_equal(receiver_unfinished(lane->receiver), 1);
+}
+
+static void test_at_most_one_chunk_is_held_back(void **state)
+{
+    struct lane *lane = *state;
+    unsigned i;
+
+    meta(lane, "a", 1000);
+    for (i = 0; i < 10; i++)
+        data(lane, "x", 1);
+    while (lane->n_released < 10)
+        ev_run(lane->loop, EVRUN_ONCE);
+}
+
+static void test_receipts_keep_the_order_of_the_files(void **state)
+{
+    struct lane *lane = *state;
+    unsigned i;
+
+    /* all ahead of the first receipt; sizes, failures and aborts mixed */
+    for (i = 1; i <= XFER_LANE_FILES_MAX; i++) {
+        char path[32];
+
+        snprintf(path, sizeof path, "d%u/f%u", i % 3, i);
+        if (i % 5 == 0) {
+            meta(lane, path, 3);
+            data(lane, "abc", 3);
+            end(lane);
+            abort_file(lane, XFER_CANCELLED);
+        } else {
+            whole_file(lane, path, i % 2 == 0 ? "text" : "");
+        }
+    }
+    assert_int_equal(receiver_unfinished(lane->receiver), XFER_LANE_FILES_MAX);
+    await_answers(lane, XFER_LANE_FILES_MAX);
+    for (i = 1; i <= XFER_LANE_FILES_MAX; i++)
+        answer_is(lane, i - 1, RECEIPT, i, i % 5 == 0 ? XFER_CANCELLED : XFER_OK);
+    await_rest(lane);
+    assert_int_equal(lane->n_answers, XFER_LANE_FILES_MAX);
+}
+
+static void test_next_file_begins_before_the_receipt_of_the_last(void **state)
+{
+    struct lane *lane = *state;
+
+    whole_file(lane, "a", "first");
+    meta(lane, "b", 6);
+    data(lane, "second", 6);
+    await_answers(lane, 1);
+    assert_int_equal(receiver_unfinished(lane->receiver), 1);
+    end(lane);
+    commit(lane, "second", 6);
+    await_answers(lane, 2);
+    answer_is(lane, 1, RECEIPT, 2, XFER_OK);
+    await_rest(lane);
+}
+
+static void test_same_file_twice_in_a_row_keeps_the_last(void **state)
+{
+    struct lane *lane = *state;
+
+    whole_file(lane, "a", "first");
+    whole_file(lane, "a", "second");
+    await_answers(lane, 2);
+    holds(at(lane, "a"), "second");
+    await_rest(lane);
+}
+
+/* ---- failures ---- */
+
+static void test_file_that_cannot_begin_is_refused_then_answered(void **state)
+{
+    struct lane *lane = *state;
+    static char bytes[4096];
+    const struct wire_receipt *answer;
+    unsigned i;
+
+    assert_int_equal(mkdir(at(lane, "dir"), 0755), 0);
+    meta(lane, "dir", 1 << 20);
+    await_answers(lane, 1);
+    answer = answer_is(lane, 0, REFUSAL, 1, XFER_IS_DIRECTORY);
+    assert_int_equal(answer->error.side, XFER_SIDE_RECEIVER);
+    assert_string_equal(answer->error.path, "dir");
+    /* what is still under way is dropped at once */
+    for (i = 0; i < 10; i++) {
+        data(lane, bytes, sizeof bytes);
+        assert_int_equal(lane->n_released, i + 1);
+    }
+    end(lane);
+    abort_file(lane, XFER_IS_DIRECTORY);
+    await_answers(lane, 2);
+    answer = answer_is(lane, 1, RECEIPT, 1, XFER_IS_DIRECTORY);
+    assert_int_equal(answer->error.side, XFER_SIDE_RECEIVER);
+    await_rest(lane);
+    assert_int_equal(lane->n_answers, 2);
+}
+
+static void test_refusal_after_data_has_come_drops_all_of_it(void **state)
+{
+    struct lane *lane = *state;
+    static char bytes[70000];
+
+    assert_int_equal(mkdir(at(lane, "dir"), 0755), 0);
+    meta(lane, "dir", 3 * sizeof bytes);
+    data(lane, bytes, sizeof bytes);
+    data(lane, bytes, sizeof bytes);
+    await_answers(lane, 1);
+    answer_is(lane, 0, REFUSAL, 1, XFER_IS_DIRECTORY);
+    data(lane, bytes, sizeof bytes);
+    end(lane);
+    commit(lane, bytes, sizeof bytes);
+    await_answers(lane, 2);
+    answer_is(lane, 1, RECEIPT, 1, XFER_IS_DIRECTORY);
+    await_rest(lane);
+    assert_int_equal(lane->n_answers, 2);
+}
+
+static void test_small_file_that_cannot_begin_gets_its_receipt(void **state)
+{
+    struct lane *lane = *state;
+
+    assert_int_equal(mkdir(at(lane, "dir"), 0755), 0);
+    whole_file(lane, "dir", "text");
+    await_answers(lane, 1);
+    answer_is(lane, 0, RECEIPT, 1, XFER_IS_DIRECTORY);
+    await_rest(lane);
+    assert_int_equal(lane->n_answers, 1);
+}
+
+static void test_lane_goes_on_after_a_refusal(void **state)
+{
+    struct lane *lane = *state;
+
+    assert_int_equal(mkdir(at(lane, "dir"), 0755), 0);
+    whole_file(lane, "dir", "text");
+    whole_file(lane, "a", "text");
+    await_answers(lane, 2);
+    answer_is(lane, 0, RECEIPT, 1, XFER_IS_DIRECTORY);
+    answer_is(lane, 1, RECEIPT, 2, XFER_OK);
+    holds(at(lane, "a"), "text");
+    await_rest(lane);
+}
+
+static void test_existing_destination_is_kept_with_never(void **state)
+{
+    struct lane *lane = *state;
+
+    make_file(at(lane, "a"), "old");
+    assert_int_equal(try_meta(lane, ++lane->seq, "a", 3, OVERWRITE_NEVER, &(struct xfer_error){0}),
+                     0);
+    data(lane, "new", 3);
+    end(lane);
+    commit(lane, "new", 3);
+    await_answers(lane, 1);
+    answer_is(lane, 0, RECEIPT, 1, XFER_DESTINATION_EXISTS);
+    holds(at(lane, "a"), "old");
+    await_rest(lane);
+}
+
+static void test_abort_keeps_the_senders_error_and_stores_nothing(void **state)
+{
+    struct lane *lane = *state;
+    const struct wire_receipt *receipt;
+
+    meta(lane, "d/a", 100);
+    data(lane, "abc", 3);
+    end(lane);
+    abort_file(lane, XFER_SOURCE_CHANGED);
+    await_answers(lane, 1);
+    receipt = answer_is(lane, 0, RECEIPT, 1, XFER_SOURCE_CHANGED);
+    assert_int_equal(receipt->error.side, XFER_SIDE_SENDER);
+    assert_string_equal(receipt->error.text, "given up");
+    assert_int_equal(receipt->size, 0);
+    await_rest(lane);
+    root_has(&lane->fixture, 0);
+}
+
+static void test_wrong_digest_stores_nothing(void **state)
+{
+    struct lane *lane = *state;
+
+    meta(lane, "a", 3);
+    data(lane, "abc", 3);
+    end(lane);
+    commit(lane, "abd", 3);
+    await_answers(lane, 1);
+    answer_is(lane, 0, RECEIPT, 1, XFER_DIGEST_MISMATCH);
+    await_rest(lane);
+    root_has(&lane->fixture, 0);
+}
+
+static void test_missing_bytes_store_nothing(void **state)
+{
+    struct lane *lane = *state;
+
+    meta(lane, "a", 6);
+    data(lane, "abc", 3);
+    end(lane);
+    commit(lane, "abcdef", 6);
+    await_answers(lane, 1);
+    answer_is(lane, 0, RECEIPT, 1, XFER_DIGEST_MISMATCH);
+    await_rest(lane);
+    root_has(&lane->fixture, 0);
+}
+
+static void test_more_bytes_than_announced_are_refused(void **state)
+{
+    struct lane *lane = *state;
+    const struct wire_receipt *answer;
+
+    meta(lane, "a", 5);
+    data(lane, "abc", 3);
+    data(lane, "def", 3);
+    assert_int_equal(lane->n_answers, 1);
+    answer = answer_is(lane, 0, REFUSAL, 1, XFER_SOURCE_CHANGED);
+    assert_int_equal(answer->error.side, XFER_SIDE_SENDER);
+    data(lane, "g", 1);
+    end(lane);
+    commit(lane, "abcdefg", 7);
+    await_answers(lane, 2);
+    answer_is(lane, 1, RECEIPT, 1, XFER_SOURCE_CHANGED);
+    await_rest(lane);
+    assert_int_equal(lane->n_answers, 2);
+    root_has(&lane->fixture, 0);
+}
+
+static void test_data_for_an_empty_file_is_refused(void **state)
+{
+    struct lane *lane = *state;
+
+    meta(lane, "a", 0);
+    data(lane, "a", 1);
+    end(lane);
+    commit(lane, "a", 1);
+    await_answers(lane, 2);
+    answer_is(lane, 0, REFUSAL, 1, XFER_SOURCE_CHANGED);
+    answer_is(lane, 1, RECEIPT, 1, XFER_SOURCE_CHANGED);
+    await_rest(lane);
+    root_has(&lane->fixture, 0);
+}
+
+static void test_write_that_fails_is_refused(void **state)
+{
+    struct lane *lane = *state;
+    static char bytes[100 << 10];
+    struct rlimit old, small;
+
+    /* a limit on the size of files stands for a full disk; it also stops preallocation, which is
+     * why the file is small */
+    (void)getrlimit(RLIMIT_FSIZE, &old);
+    small = old;
+    small.rlim_cur = 120 << 10;
+    meta(lane, "a", 2 * sizeof bytes);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+    data(lane, bytes, sizeof bytes);
+    data(lane, bytes, sizeof bytes);
+    await_answers(lane, 1);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &old), 0);
+    answer_is(lane, 0, REFUSAL, 1, XFER_FILE_TOO_LARGE);
+    end(lane);
+    commit(lane, bytes, sizeof bytes);
+    await_answers(lane, 2);
+    answer_is(lane, 1, RECEIPT, 1, XFER_FILE_TOO_LARGE);
+    await_rest(lane);
+    root_has(&lane->fixture, 0);
+}
+
+/* ---- broken protocol ---- */
+
+static void test_messages_out_of_turn_break_the_lane(void **state)
+{
+    struct lane *lane = *state;
+    struct wire_verdict verdict;
+    struct xfer_error err;
+
+    verdict_of(&verdict, "", 0);
+    assert_int_equal(try_data(lane, "x", 1, &err), -1);
+    assert_int_equal(err.code, XFER_PROTOCOL);
+    assert_int_equal(receiver_end(lane->receiver, &err), -1);
+    assert_int_equal(try_verdict(lane, &verdict, &err), -1);
+    meta(lane, "a", 3);
+    assert_int_equal(try_meta(lane, 2, "b", 3, OVERWRITE_REPLACE, &err), -1);
+    assert_int_equal(err.code, XFER_PROTOCOL);
+    assert_int_equal(try_verdict(lane, &verdict, &err), -1);
+    assert_int_equal(err.code, XFER_PROTOCOL);
+    end(lane);
+    assert_int_equal(try_data(lane, "x", 1, &err), -1);
+    assert_int_equal(receiver_end(lane->receiver, &err), -1);
+    assert_int_equal(try_meta(lane, 2, "b", 3, OVERWRITE_REPLACE, &err), -1);
+    assert_int_equal(lane->n_answers, 0);
+}
+
+static void test_metadata_with_a_wrong_number_breaks_the_lane(void **state)
+{
+    struct lane *lane = *state;
+    struct xfer_error err;
+
+    assert_int_equal(try_meta(lane, 2, "a", 3, OVERWRITE_REPLACE, &err), -1);
+    assert_int_equal(err.code, XFER_PROTOCOL);
+    whole_file(lane, "a", "x");
+    assert_int_equal(try_meta(lane, 1, "a", 3, OVERWRITE_REPLACE, &err), -1);
+    assert_int_equal(err.code, XFER_PROTOCOL);
+    assert_int_equal(try_meta(lane, 3, "a", 3, OVERWRITE_REPLACE, &err), -1);
+    assert_int_equal(err.code, XFER_PROTOCOL);
+    assert_int_equal(try_meta(lane, 2, "a", 3, OVERWRITE_REPLACE, &err), 0);
+    assert_true(pool_drain(lane->pool, 60));
+}
+
+static void test_verdict_with_a_wrong_number_breaks_the_lane(void **state)
+{
+    struct lane *lane = *state;
+    struct wire_verdict verdict;
+    struct xfer_error err;
+
+    meta(lane, "a", 0);
+    end(lane);
+    verdict_of(&verdict, "", 0);
+    verdict.seq = 2;
+    assert_int_equal(try_verdict(lane, &verdict, &err), -1);
+    assert_int_equal(err.code, XFER_PROTOCOL);
+}
+
+static void test_garbage_breaks_the_lane(void **state)
+{
+    struct lane *lane = *state;
+    struct xfer_error err;
+
+    assert_int_equal(receiver_meta(lane->receiver, "garbage", 7, &err), -1);
+    assert_int_equal(err.code, XFER_PROTOCOL);
+    meta(lane, "a", 0);
+    end(lane);
+    assert_int_equal(receiver_verdict(lane->receiver, "", 0, &err), -1);
+    assert_int_equal(err.code, XFER_PROTOCOL);
+}
+
+static void test_too_many_unanswered_files_break_the_lane(void **state)
+{
+    struct lane *lane = *state;
+    struct xfer_error err;
+    unsigned i;
+
+    for (i = 0; i < XFER_LANE_FILES_MAX; i++)
+        whole_file(lane, "a", "x");
+    assert_int_equal(try_meta(lane, lane->seq + 1, "b", 1, OVERWRITE_REPLACE, &err), -1);
+    assert_int_equal(err.code, XFER_PROTOCOL);
+    await_answers(lane, 1);
+    assert_int_equal(try_meta(lane, lane->seq + 1, "b", 1, OVERWRITE_REPLACE, &err), 0);
+    assert_true(pool_drain(lane->pool, 60));
+}
+
+/* ---- the end ---- */
+
+static void destroy_in_the_middle(struct lane *lane)
+{
+    unsigned answers = lane->n_answers, released = lane->n_released;
+
+    receiver_destroy(lane->receiver);
+    lane->receiver = NULL;
+    assert_int_equal(lane->n_answers, answers);
+    assert_int_equal(lane->n_released, released);
+    assert_int_equal(temporaries(&lane->fixture), 0);
+}
+
+/* The link's part: chunks that were never released go with the ring. */
+static void *forgotten_chunk(struct lane *lane, size_t len)
+{
+    void *chunk = calloc(1, len);
+
+    assert_int_equal(receiver_data(lane->receiver, chunk, chunk, len, &(struct xfer_error){0}), 0);
+    return chunk;
+}
+
+static void test_destroy_removes_what_is_unfinished(void **state)
+{
+    struct lane *lane = *state;
+    void *chunk;
+
+    make_file(at(lane, "old"), "old");
+    meta(lane, "old", 1 << 20);
+    chunk = forgotten_chunk(lane, 100 << 10);
+    destroy_in_the_middle(lane);
+    free(chunk);
+    holds(at(lane, "old"), "old");
+    root_has(&lane->fixture, 1);
+}
+
+static void test_destroy_forgets_what_is_held_back(void **state)
+{
+    struct lane *lane = *state;
+    void *chunk;
+
+    meta(lane, "d/small", 3);
+    chunk = forgotten_chunk(lane, 3);
+    destroy_in_the_middle(lane);
+    free(chunk);
+    root_has(&lane->fixture, 0);
+}
+
+static void test_destroy_lets_a_decided_file_finish(void **state)
+{
+    struct lane *lane = *state;
+    void *chunk;
+
+    meta(lane, "a", 3);
+    chunk = forgotten_chunk(lane, 3);
+    end(lane);
+    commit(lane, "\0\0\0", 3);
+    destroy_in_the_middle(lane);
+    free(chunk);
+    root_has(&lane->fixture, 1);
+}
+
+static void test_destroy_of_nothing_is_fine(void **state)
+{
+    (void)state;
+    receiver_destroy(NULL);
+}
+
+#define LANE_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        LANE_TEST(test_file_gets_a_receipt_with_size_and_digest),
+        LANE_TEST(test_empty_file_gets_a_receipt),
+        LANE_TEST(test_file_of_many_chunks_arrives_whole),
+        LANE_TEST(test_small_file_in_several_chunks_arrives_whole),
+        LANE_TEST(test_chunks_come_back_before_the_verdict),
+        LANE_TEST(test_at_most_one_chunk_is_held_back),
+        LANE_TEST(test_receipts_keep_the_order_of_the_files),
+        LANE_TEST(test_next_file_begins_before_the_receipt_of_the_last),
+        LANE_TEST(test_same_file_twice_in_a_row_keeps_the_last),
+        LANE_TEST(test_file_that_cannot_begin_is_refused_then_answered),
+        LANE_TEST(test_refusal_after_data_has_come_drops_all_of_it),
+        LANE_TEST(test_small_file_that_cannot_begin_gets_its_receipt),
+        LANE_TEST(test_lane_goes_on_after_a_refusal),
+        LANE_TEST(test_existing_destination_is_kept_with_never),
+        LANE_TEST(test_abort_keeps_the_senders_error_and_stores_nothing),
+        LANE_TEST(test_wrong_digest_stores_nothing),
+        LANE_TEST(test_missing_bytes_store_nothing),
+        LANE_TEST(test_more_bytes_than_announced_are_refused),
+        LANE_TEST(test_data_for_an_empty_file_is_refused),
+        LANE_TEST(test_write_that_fails_is_refused),
+        LANE_TEST(test_messages_out_of_turn_break_the_lane),
+        LANE_TEST(test_metadata_with_a_wrong_number_breaks_the_lane),
+        LANE_TEST(test_verdict_with_a_wrong_number_breaks_the_lane),
+        LANE_TEST(test_garbage_breaks_the_lane),
+        LANE_TEST(test_too_many_unanswered_files_break_the_lane),
+        LANE_TEST(test_destroy_removes_what_is_unfinished),
+        LANE_TEST(test_destroy_forgets_what_is_held_back),
+        LANE_TEST(test_destroy_lets_a_decided_file_finish),
+        cmocka_unit_test(test_destroy_of_nothing_is_fine),
+    };
+
+    return cmocka_run_group_tests_name("receiver", tests, NULL, NULL);
+}

@@ -1,0 +1,338 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * A receiving root with other file systems in it, small ones and read-only ones. Runs in a mount
+ * namespace of its own (and a user namespace where it isn't root); where that is not allowed all of
+ * it is skipped.
+ */
+#include "tests/unit/store_fixture.h"
+
+#include <sched.h>
+#include <sys/mount.h>
+
+static bool can_mount;
+
+static void write_to(const char *path, const char *text)
+{
+    int fd = open(path, O_WRONLY | O_CLOEXEC);
+
+    if (fd < 0)
+        return;
+    if (write(fd, text, strlen(text)) < 0)
+        can_mount = false;
+    close(fd);
+}
+
+static int enter_namespace(void **state)
+{
+    unsigned uid = geteuid(), gid = getegid();
+    char map[64];
+
+    (void)state;
+    if (unshare(uid == 0 ? CLONE_NEWNS : CLONE_NEWUSER | CLONE_NEWNS) != 0)
+        return 0;
+    if (uid != 0) {
+        write_to("/proc/self/setgroups", "deny");
+        snprintf(map, sizeof map, "%u %u 1", uid, uid);
+        write_to("/proc/self/uid_map", map);
+        snprintf(map, sizeof map, "%u %u 1", gid, gid);
+        write_to("/proc/self/gid_map", map);
+    }
+    can_mount = mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL) == 0 &&
+                mount("tmpfs", "/mnt", "tmpfs", 0, "size=1m") == 0 && umount("/mnt") == 0;
+    return 0;
+}
+
+static int setup(void **state)
+{
+    struct fixture *f = calloc(1, sizeof *f);
+
+    umask(022);
+    f->options.no_tmpfile = *state != NULL;
+    fixture_create(f);
+    *state = f;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct fixture *f = *state;
+
+    umount2(in_root(f, "m"), MNT_DETACH);
+    fixture_destroy(f);
+    free(f);
+    return 0;
+}
+
+/* ROOT/m becomes a tmpfs of 1 MiB. */
+static void mount_small(struct fixture *f)
+{
+    if (!can_mount)
+        skip();
+    assert_int_equal(mkdir(in_root(f, "m"), 0755), 0);
+    assert_int_equal(mount("tmpfs", in_root(f, "m"), "tmpfs", 0, "size=1m"), 0);
+}
+
+/* ROOT/m becomes ROOT/d once more, by another mount of the same file system. */
+static void mount_bind(struct fixture *f, unsigned long flags)
+{
+    char from[300];
+
+    if (!can_mount)
+        skip();
+    snprintf(from, sizeof from, "%s/d", f->root);
+    assert_int_equal(mkdir(from, 0755), 0);
+    assert_int_equal(mkdir(in_root(f, "m"), 0755), 0);
+    make_file(in_root(f, "d/a"), "old");
+    assert_int_equal(mount(from, in_root(f, "m"), "none", MS_BIND, NULL), 0);
+    if (flags != 0)
+        assert_int_equal(mount("none", in_root(f, "m"), "none", MS_REMOUNT | MS_BIND | flags, NULL),
+                         0);
+}
+
+static void test_file_larger_than_the_disk_is_refused_at_once(void **state)
+{
+    struct fixture *f = *state;
+    struct wire_meta meta;
+
+    mount_small(f);
+    meta_of(&meta, "m/d/a", 2 << 20);
+    put_fails(f->store, &meta, "", XFER_NO_SPACE);
+    assert_int_equal(entries(in_root(f, "m")), 0);
+    root_has(f, 1);
+}
+
+static void test_disk_that_fills_up_fails_the_write_and_leaves_nothing(void **state)
+{
+    struct fixture *f = *state;
+    struct xfer_error err;
+    struct wire_meta meta;
+    struct store_file *file[8];
+    static char piece[200 << 10];
+    int i, written = 0;
+
+    mount_small(f);
+    /* each alone would fit, and none is large enough to be reserved */
+    for (i = 0; i < 8; i++) {
+        char path[32];
+
+        snprintf(path, sizeof path, "m/f%d", i);
+        meta_of(&meta, path, sizeof piece);
+        file[i] = store_begin(f->store, &meta, &err);
+        assert_non_null(file[i]);
+    }
+    for (i = 0; i < 8; i++) {
+        if (store_write(file[i], piece, sizeof piece, &err) == 0) {
+            written++;
+        } else {
+            assert_int_equal(err.code, XFER_NO_SPACE);
+            assert_int_equal(err.side, XFER_SIDE_RECEIVER);
+        }
+    }
+    assert_in_range(written, 3, 5);
+    for (i = 0; i < 8; i++)
+        store_abort(file[i]);
+    assert_int_equal(entries(in_root(f, "m")), 0);
+    root_has(f, 1);
+    meta_of(&meta, "m/again", 900 << 10);
+    file[0] = store_begin(f->store, &meta, &err);
+    assert_non_null(file[0]);
+    store_abort(file[0]);
+}
+
+static void test_space_is_that_of_the_root(void **state)
+{
+    struct fixture *f = *state;
+    struct store_options options = f->options;
+    struct xfer_error err;
+    struct store *store;
+    uint64_t free_bytes, total;
+
+    mount_small(f);
+    options.root = in_root(f, "m");
+    store = store_open(&options, 0, &err);
+    assert_non_null(store);
+    assert_int_equal(store_space(store, &free_bytes, &total, &err), 0);
+    assert_int_equal(total, 1 << 20);
+    assert_in_range(free_bytes, 1, 1 << 20);
+    store_close(store);
+}
+
+static void test_new_file_on_another_mount_is_stored(void **state)
+{
+    struct fixture *f = *state;
+
+    mount_small(f);
+    put_text(f->store, "m/a", "x");
+    put_text(f->store, "m/d/a", "y");
+    holds(in_root(f, "m/a"), "x");
+    holds(in_root(f, "m/d/a"), "y");
+    assert_int_equal(entries(in_root(f, "m")), 2);
+    root_has(f, 1);
+}
+
+static void test_file_on_another_mount_is_replaced(void **state)
+{
+    struct fixture *f = *state;
+    struct xfer_error err = XFER_ERROR_INIT;
+    struct wire_meta meta;
+
+    mount_small(f);
+    make_file(in_root(f, "m/a"), "old");
+    meta_of(&meta, "m/a", 3);
+    meta.sync = SYNC_FILE;
+    assert_int_equal(put(f->store, &meta, "new", 3, &err), 0);
+    holds(in_root(f, "m/a"), "new");
+    assert_int_equal(entries(in_root(f, "m")), 1);
+    root_has(f, 1);
+}
+
+static void test_never_holds_on_another_mount(void **state)
+{
+    struct fixture *f = *state;
+    struct xfer_error err = XFER_ERROR_INIT;
+    struct wire_meta meta;
+    struct wire_verdict verdict;
+    struct store_file *file;
+
+    mount_small(f);
+    meta_of(&meta, "m/a", 3);
+    meta.overwrite = OVERWRITE_NEVER;
+    file = store_begin(f->store, &meta, &err);
+    assert_int_equal(store_write(file, "new", 3, &err), 0);
+    make_file(in_root(f, "m/a"), "old");
+    verdict_of(&verdict, "new", 3);
+    assert_int_equal(store_commit(file, &verdict, &err), -1);
+    assert_int_equal(err.code, XFER_DESTINATION_EXISTS);
+    assert_int_equal(entries(in_root(f, "m")), 1);
+    root_has(f, 1);
+}
+
+static void test_file_on_another_mount_of_the_same_file_system_is_replaced(void **state)
+{
+    struct fixture *f = *state;
+
+    mount_bind(f, 0);
+    put_text(f->store, "m/a", "new");
+    holds(in_root(f, "d/a"), "new");
+    assert_int_equal(entries(in_root(f, "d")), 1);
+    root_has(f, 2);
+}
+
+static void test_name_that_came_meanwhile_on_another_mount_is_replaced(void **state)
+{
+    struct fixture *f = *state;
+    struct xfer_error err = XFER_ERROR_INIT;
+    struct wire_meta meta;
+    struct wire_verdict verdict;
+    struct store_file *file;
+
+    mount_bind(f, 0);
+    meta_of(&meta, "m/b", 3);
+    file = store_begin(f->store, &meta, &err);
+    assert_int_equal(store_write(file, "new", 3, &err), 0);
+    make_file(in_root(f, "m/b"), "other");
+    verdict_of(&verdict, "new", 3);
+    assert_int_equal(store_commit(file, &verdict, &err), 0);
+    holds(in_root(f, "d/b"), "new");
+    assert_int_equal(entries(in_root(f, "d")), 2);
+    root_has(f, 2);
+}
+
+static void test_read_only_mount_is_told_before_the_first_byte(void **state)
+{
+    struct fixture *f = *state;
+    struct xfer_error err;
+    struct wire_meta meta;
+
+    mount_bind(f, MS_RDONLY);
+    meta_of(&meta, "m/a", 3);
+    assert_null(store_begin(f->store, &meta, &err));
+    assert_int_equal(err.code, XFER_READ_ONLY);
+    meta_of(&meta, "m/new", 3);
+    assert_null(store_begin(f->store, &meta, &err));
+    assert_int_equal(err.code, XFER_READ_ONLY);
+    meta_of(&meta, "m/new/new", 3);
+    assert_null(store_begin(f->store, &meta, &err));
+    assert_int_equal(err.code, XFER_READ_ONLY);
+    root_has(f, 2);
+}
+
+static void die_on_the_mount(struct fixture *f)
+{
+    struct xfer_error err;
+    struct wire_meta meta;
+    struct store_file **file = f->kept;
+    const char *const paths[] = {"m/a", "m/d/a", "m/d/new"};
+    int i;
+
+    f->store = store_open(&f->options, 0, &err);
+    if (f->store == NULL)
+        _exit(1);
+    for (i = 0; i < 3; i++) {
+        meta_of(&meta, paths[i], 3);
+        file[i] = store_begin(f->store, &meta, &err);
+        if (file[i] == NULL || store_write(file[i], "new", 3, &err) != 0)
+            _exit(2);
+    }
+}
+
+static void test_death_leaves_nothing_on_another_mount_after_the_next_start(void **state)
+{
+    struct fixture *f = *state;
+    struct xfer_error err;
+
+    mount_small(f);
+    make_file(in_root(f, "m/a"), "old");
+    assert_int_equal(mkdir(in_root(f, "m/d"), 0755), 0);
+    make_file(in_root(f, "m/d/a"), "old");
+    store_close(f->store);
+    f->store = NULL;
+    in_dying_process(die_on_the_mount, f);
+    assert_true(entries(in_root(f, "m")) > 2);
+    assert_true(entries(in_root(f, "m/d")) > 1);
+    f->store = store_open(&f->options, 0, &err);
+    assert_non_null(f->store);
+    holds(in_root(f, "m/a"), "old");
+    holds(in_root(f, "m/d/a"), "old");
+    assert_int_equal(entries(in_root(f, "m")), 2);
+    assert_int_equal(entries(in_root(f, "m/d")), 1);
+    root_has(f, 1);
+}
+
+#define MOUNT_TEST(name) \
+    {                    \
+#name, name      \
+    }
+
+static const struct {
+    const char *name;
+    CMUnitTestFunction function;
+} mount_tests[] = {
+    MOUNT_TEST(test_file_larger_than_the_disk_is_refused_at_once),
+    MOUNT_TEST(test_disk_that_fills_up_fails_the_write_and_leaves_nothing),
+    MOUNT_TEST(test_space_is_that_of_the_root),
+    MOUNT_TEST(test_new_file_on_another_mount_is_stored),
+    MOUNT_TEST(test_file_on_another_mount_is_replaced),
+    MOUNT_TEST(test_never_holds_on_another_mount),
+    MOUNT_TEST(test_file_on_another_mount_of_the_same_file_system_is_replaced),
+    MOUNT_TEST(test_name_that_came_meanwhile_on_another_mount_is_replaced),
+    MOUNT_TEST(test_read_only_mount_is_told_before_the_first_byte),
+    MOUNT_TEST(test_death_leaves_nothing_on_another_mount_after_the_next_start),
+};
+
+#define N (sizeof mount_tests / sizeof *mount_tests)
+
+int main(void)
+{
+    static struct CMUnitTest tests[2 * N];
+    static char names[2 * N][160];
+    size_t i;
+
+    for (i = 0; i < 2 * N; i++) {
+        snprintf(names[i], sizeof names[i], "%s%s", mount_tests[i % N].name,
+                 i < N ? "" : " without O_TMPFILE");
+        tests[i] = (struct CMUnitTest){names[i], mount_tests[i % N].function, setup, teardown,
+                                       i < N ? NULL : (void *)1};
+    }
+    return cmocka_run_group_tests_name("store_mounts", tests, enter_namespace, NULL);
+}
