@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The daemon's configuration: built-in defaults, then the INI file, then -o SECTION.KEY=VALUE, one
+ * table of keys for all three. Read once at start; the ranks on this machine read the same file and
+ * the same -o's.
+ */
+#ifndef XFER_DAEMON_CONF_H
+#define XFER_DAEMON_CONF_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <sys/types.h>
+
+#include "proto/error.h"
+#include "proto/places.h"
+
+struct conf {
+    struct places places; /* the defaults that it started from */
+
+    char control_socket[XFER_PATH_SIZE];
+    int control_mode;        /* default 0660 for the service, 0600 for a private daemon */
+    char control_group[256]; /* "" : leave it; default "xfer" for the service when that group exists
+                              */
+    char control_admins[1024]; /* user names, uids or @groups, blank- or comma-separated */
+
+    char queue_database[XFER_PATH_SIZE];
+
+    char store_root[XFER_PATH_SIZE];
+    int store_dir_mode;  /* default 0755 */
+    int store_file_mode; /* -1: from the source */
+
+    char peer_host[XFER_HOST_SIZE]; /* "": both ranks on this machine */
+    char peer_user[256];
+    char peer_agent[XFER_PATH_SIZE]; /* command in place of ssh */
+
+    int64_t link_lanes; /* 1 .. XFER_LANES_MAX, default 4 */
+    int64_t link_chunk; /* XFER_CHUNK_MIN .. XFER_CHUNK_MAX, default 256 KiB */
+
+    int log_level; /* enum log_level, default notice */
+};
+
+/* Defaults for this process (uid, environment). */
+int conf_init(struct conf *conf, struct xfer_error *err);
+
+/* Read an INI file: XFER_CONFIG with "FILE:LINE: ..." on an unknown section or key, a repeated key,
+ * or a bad value. A missing file is an error only with must_exist. */
+int conf_read_file(struct conf *conf, const char *path, bool must_exist, struct xfer_error *err);
+
+/* One "SECTION.KEY=VALUE". XFER_CONFIG names it. */
+int conf_set(struct conf *conf, const char *assignment, struct xfer_error *err);
+
+/* What only shows when all is read: paths absolute, socket path short enough for a sockaddr_un, ...
+ */
+int conf_check(const struct conf *conf, struct xfer_error *err);
+
+/* The settings in effect, as an INI file that says the same; and one line of help a key. */
+void conf_write(const struct conf *conf, FILE *out);
+void conf_list_keys(FILE *out);
+
+/* How many keys there are, and the i-th as "SECTION.KEY=VALUE" (freed by the caller; NULL: no
+ * memory, or no such key): all of them given to conf_set() make the same settings elsewhere. */
+size_t conf_keys(void);
+char *conf_assignment(const struct conf *conf, size_t i);
+
+#endif

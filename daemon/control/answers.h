@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Replies about jobs: the job object as everybody gets it, and the replies that wait for a job.
+ * Rank 0, the loop's thread.
+ */
+#ifndef XFER_DAEMON_CONTROL_ANSWERS_H
+#define XFER_DAEMON_CONTROL_ANSWERS_H
+
+#include <stdbool.h>
+
+#include "daemon/control/control.h"
+#include "daemon/control/reply.h"
+
+void answers_init(struct control *c);
+void answers_clear(struct control *c); /* before it goes; replies are the clients' to drop */
+
+/* The job object as JSON text; freed by the caller. NULL: no memory. */
+char *answers_job_text(const struct control *c, const struct job *job);
+
+/* Give the job object to one. */
+void answers_give(const struct control *c, struct reply *reply, const struct job *job);
+
+/* To those who waited for the submission to be recorded. */
+void answers_accepted(struct control *c, struct job *job);
+/* To all who waited for the job, soon: they may be many. */
+void answers_ended(struct control *c, struct job *job);
+/* Give this error to all who wait for the job. */
+void answers_fail(struct job *job, const struct xfer_error *why, bool name_job);
+
+/* Nobody waits for an answer that could be given. */
+bool answers_settled(const struct control *c);
+
+#endif

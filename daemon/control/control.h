@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What the methods work with: the parts of the control service, put together by server.c.
+ */
+#ifndef XFER_DAEMON_CONTROL_CONTROL_H
+#define XFER_DAEMON_CONTROL_CONTROL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <ev.h>
+
+#include "daemon/control/clients.h"
+#include "daemon/control/events.h"
+#include "daemon/control/list.h"
+#include "daemon/control/pinger.h"
+#include "daemon/control/queue.h"
+#include "daemon/control/scheduler.h"
+#include "daemon/link/link.h"
+#include "proto/limits.h"
+
+struct control {
+    struct ev_loop *loop;
+    struct link *link;              /* NULL: no peer */
+    char host[XFER_HOST_SIZE];      /* own name */
+    char peer_host[XFER_HOST_SIZE]; /* whom jobs wait for while there is no link */
+    unsigned char queue_id[XFER_QUEUE_ID_SIZE], boot_id[XFER_QUEUE_ID_SIZE];
+    int64_t generation;
+    double started; /* monotonic */
+    bool stopping;
+
+    struct queue *queue;
+    struct scheduler *scheduler;
+    struct events *events;
+    struct clients *clients;
+    struct pinger *pinger;
+
+    struct list answers; /* replies whose job has ended */
+    ev_timer answers_turn;
+
+    int64_t ended[JOB_STATE_COUNT]; /* since the start */
+    int64_t sent_bytes, sent_files;
+};
+
+#endif

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The methods: one function each, found by the number of the method. Rank 0, the loop's thread.
+ */
+#ifndef XFER_DAEMON_CONTROL_HANDLERS_H
+#define XFER_DAEMON_CONTROL_HANDLERS_H
+
+#include "daemon/control/control.h"
+#include "daemon/control/reply.h"
+#include "proto/control_request.h"
+
+/* Run a request; the reply is given, or waits for what it needs. */
+void handlers_run(struct control *c, struct reply *reply, const struct control_request *request);
+
+#endif

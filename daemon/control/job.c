@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The job itself: its life as a table of transitions, its counters, and how it looks from outside.
+ * Up to a hundred thousand of them are kept, so an error is stored in as many bytes as it has, not
+ * in a struct xfer_error.
+ */
+#include "daemon/control/job.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define RATE_STEP  0.2 /* seconds between two looks at the rate */
+#define RATE_TIME  1.5 /* seconds in which an old rate loses half of its weight, about */
+#define RATE_STALE 1.0 /* seconds without a sign after which the rate sinks by itself */
+
+struct job_error {
+    enum xfer_code code;
+    enum xfer_side side;
+    int sys_errno;
+    char texts[]; /* text, NUL, path, NUL */
+};
+
+/* running -> queued: the attempt ended without a verdict on the job, which waits for another. */
+static const bool transitions[JOB_STATE_COUNT][JOB_STATE_COUNT] = {
+    [JOB_QUEUED] = {[JOB_RUNNING] = true, [JOB_FAILED] = true, [JOB_CANCELLED] = true},
+    [JOB_RUNNING] =
+        {[JOB_QUEUED] = true, [JOB_DONE] = true, [JOB_FAILED] = true, [JOB_CANCELLED] = true},
+};
+
+bool job_may_become(enum job_state from, enum job_state to)
+{
+    return transitions[from][to];
+}
+
+bool job_state_finished(enum job_state state)
+{
+    return state == JOB_DONE || state == JOB_FAILED || state == JOB_CANCELLED;
+}
+
+struct job *job_create(int64_t id, const struct job_spec *spec, double now, struct xfer_error *err)
+{
+    struct job *job = calloc(1, sizeof *job);
+
+    if (!job)
+        goto no_memory;
+    list_init(&job->replies);
+    list_init(&job->queue.link);
+    list_init(&job->schedule.of_place);
+    list_init(&job->schedule.waiters);
+    list_init(&job->schedule.waiting);
+    list_init(&job->events.link);
+    list_init(&job->events.due);
+    list_init(&job->events.watches);
+    job->id = id;
+    job->state = JOB_QUEUED;
+    job->owner = spec->owner;
+    job->priority = spec->priority;
+    job->overwrite = spec->overwrite;
+    job->sync = spec->sync;
+    job->submitted_at = now;
+    job->source = strdup(spec->source);
+    job->dest = strdup(spec->dest);
+    if (!job->source || !job->dest)
+        goto no_memory;
+    return job;
+
+no_memory:
+    job_destroy(job);
+    error_set(err, XFER_NO_RESOURCES, "no memory for another job");
+    return NULL;
+}
+
+void job_destroy(struct job *job)
+{
+    if (!job)
+        return;
+    free(job->source);
+    free(job->dest);
+    free(job->error);
+    free(job);
+}
+
+void job_become(struct job *job, enum job_state state, double now)
+{
+    assert(job_may_become(job->state, state));
+    job->state = state;
+    if (state == JOB_RUNNING) {
+        job->attempts++;
+        job->started_at = now;
+    } else if (state == JOB_QUEUED) {
+        job->started_at = 0;
+        job->bytes_done = 0;
+        job->rate = job->rate_at = 0;
+        job->rate_bytes = 0;
+    } else {
+        job->finished_at = now;
+    }
+}
+
+void job_set_error(struct job *job, const struct xfer_error *err)
+{
+    static const struct xfer_error nothing = XFER_ERROR_INIT;
+
+    free(job->error);
+    job->error = NULL;
+    if (!err || err->code == XFER_OK)
+        return;
+
+    size_t text_len = strlen(err->text), path_len = strlen(err->path);
+    struct job_error *e = malloc(sizeof *e + text_len + path_len + 2);
+    if (!e) {
+        e = malloc(sizeof *e + 2);
+        if (!e) /* the state alone tells then that it failed */
+            return;
+        text_len = path_len = 0;
+    }
+    e->code = err->code;
+    e->side = err->side;
+    e->sys_errno = err->sys_errno;
+    memcpy(e->texts, text_len ? err->text : nothing.text, text_len + 1);
+    memcpy(e->texts + text_len + 1, path_len ? err->path : nothing.path, path_len + 1);
+    job->error = e;
+}
+
+enum xfer_code job_error_code(const struct job *job)
+{
+    return job->error ? job->error->code : XFER_OK;
+}
+
+static void get_error(const struct job *job, struct xfer_error *err)
+{
+    const struct job_error *e = job->error;
+    const char *path = e->texts + strlen(e->texts) + 1;
+
+    err->code = e->code;
+    err->side = e->side;
+    err->sys_errno = e->sys_errno;
+    snprintf(err->text, sizeof err->text, "%s", e->texts);
+    snprintf(err->path, sizeof err->path, "%s", path);
+}
+
+static double blend(double rate, double bytes, double seconds)
+{
+    return rate + (bytes / seconds - rate) * (seconds / (seconds + RATE_TIME));
+}
+
+void job_progress(struct job *job, const char *phase, int64_t done, int64_t total, double now)
+{
+    job->phase = phase;
+    job->bytes_done = done;
+    if (total >= 0)
+        job->bytes_total = total;
+    if (job->rate_at <= 0 || done < job->rate_bytes) {
+        job->rate_at = now;
+        job->rate_bytes = done;
+        return;
+    }
+
+    double passed = now - job->rate_at;
+    if (passed < RATE_STEP)
+        return;
+    double bytes = (double)(done - job->rate_bytes);
+    job->rate = job->rate > 0 ? blend(job->rate, bytes, passed) : bytes / passed;
+    job->rate_at = now;
+    job->rate_bytes = done;
+}
+
+double job_rate(const struct job *job, double now)
+{
+    if (job_state_finished(job->state)) {
+        double passed = job->finished_at - job->started_at;
+
+        return job->started_at > 0 && passed > 0 ? (double)job->bytes_done / passed : 0;
+    }
+    if (job->state != JOB_RUNNING || job->rate_at <= 0)
+        return 0;
+    double passed = now - job->rate_at;
+    if (passed <= RATE_STALE)
+        return job->rate;
+    return blend(job->rate, (double)(job->bytes_done - job->rate_bytes), passed);
+}
+
+const char *job_phase(const struct job *job)
+{
+    if (job->state == JOB_RUNNING && job->phase)
+        return job->phase;
+    return job_state_name(job->state);
+}
+
+char *job_encode(const struct job *job, const struct job_view *view)
+{
+    struct xfer_error error = XFER_ERROR_INIT;
+    char *dest_path = NULL;
+
+    if (view->root[0]) {
+        const char *slash = view->root[strlen(view->root) - 1] == '/' ? "" : "/";
+
+        if (asprintf(&dest_path, "%s%s%s", view->root, slash, job->dest) < 0)
+            return NULL;
+    }
+    bool ended = job_state_finished(job->state);
+    struct control_job out = {
+        .job = job->id,
+        .state = job->state,
+        .phase = (char *)job_phase(job),
+        .reason = job->state == JOB_QUEUED ? (char *)view->reason : NULL,
+        .source = job->source,
+        .dest = job->dest,
+        .dest_host = (char *)view->host,
+        .dest_path = dest_path ? dest_path : (char *)"",
+        .bytes_total = job->bytes_total,
+        .bytes_done = job->bytes_done,
+        .files_total = 1,
+        .files_done = job->state == JOB_DONE,
+        .files_failed = job->state == JOB_FAILED,
+        .rate = job_rate(job, view->now),
+        .has_digest = job->has_digest,
+        .attempts = job->attempts,
+        .priority = job->priority,
+        .submitted_at = job->submitted_at,
+        .started_at = job->started_at,
+        .finished_at = job->finished_at,
+        .uid = job->owner,
+    };
+    memcpy(out.digest, job->digest, sizeof out.digest);
+    if (ended && job->error) {
+        get_error(job, &error);
+        out.error = &error;
+        out.exit_code = error_info(error.code)->exit_code;
+    } else if (ended && job->state != JOB_DONE) {
+        out.exit_code =
+            error_info(job->state == JOB_CANCELLED ? XFER_CANCELLED : XFER_INTERNAL)->exit_code;
+    }
+    char *text = control_job_encode(&out);
+    free(dest_path);
+    return text;
+}
+
+void job_to_event(const struct job *job, int64_t seq, double now, struct control_event *ev)
+{
+    *ev = (struct control_event){
+        .seq = seq,
+        .job = job->id,
+        .state = job->state,
+        .bytes_done = job->bytes_done,
+        .bytes_total = job->bytes_total,
+        .files_done = job->state == JOB_DONE,
+        .files_total = 1,
+        .rate = job_rate(job, now),
+    };
+    snprintf(ev->phase, sizeof ev->phase, "%s", job_phase(job));
+}
+
+static double clock_seconds(clockid_t clock)
+{
+    struct timespec ts;
+
+    clock_gettime(clock, &ts);
+    return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
+}
+
+double clock_unix(void)
+{
+    return clock_seconds(CLOCK_REALTIME);
+}
+
+double clock_monotonic(void)
+{
+    return clock_seconds(CLOCK_MONOTONIC);
+}

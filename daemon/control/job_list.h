@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * transfer.list: which jobs, and in which order.
+ *
+ * The running ones in the order of their start, the queued ones by number, then the finished ones,
+ * the last to end first. limit is for all of them together; without it there are up to
+ * XFER_LIST_FINISHED finished ones. Never more than XFER_LIST_MAX, or XFER_LIST_BYTES_MAX. Where
+ * there are too many queued ones, those with the highest numbers are told. With before, finished
+ * ones come by number, the highest first, so that a reader can go on with the lowest that it got.
+ */
+#ifndef XFER_DAEMON_CONTROL_JOB_LIST_H
+#define XFER_DAEMON_CONTROL_JOB_LIST_H
+
+#include "daemon/control/control.h"
+#include "proto/control_method.h"
+
+/* {"jobs":[...]}; freed by the caller. NULL: XFER_INVALID_PARAMS (the user), XFER_NO_RESOURCES. */
+char *job_list_text(const struct control *c, const struct control_params *p,
+                    struct xfer_error *err);
+
+#endif

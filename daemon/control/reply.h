@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * A reply that is owed to a client, from the moment its request was taken until it is given,
+ * dropped with the client, or found to be owed to nobody (a notification). Replies of a batch
+ * gather until all of them are there. Rank 0, the loop's thread.
+ */
+#ifndef XFER_DAEMON_CONTROL_REPLY_H
+#define XFER_DAEMON_CONTROL_REPLY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "daemon/control/client.h"
+#include "daemon/control/list.h"
+#include "proto/error.h"
+
+struct batch;
+
+/* What one that can't be given at once waits for. */
+enum reply_wait { REPLY_WAITS_ACCEPTED, REPLY_WAITS_ENDED, REPLY_WAITS_PONG };
+
+/* id NULL: a notification. batch NULL: a line of its own. owner: the client's list of its replies.
+ * NULL: no memory. */
+struct reply *reply_create(struct client *client, struct list *owner, struct batch *batch,
+                           const char *id);
+
+/* Give it; the reply is gone then. result: JSON text; NULL: there was no memory for it. */
+void reply_result(struct reply *r, const char *result);
+/* job: 0 or the number for data.job */
+void reply_error(struct reply *r, const struct xfer_error *err, int64_t job);
+void reply_drop(struct reply *r);
+
+/* Keep it on that list until somebody gives it. seconds < 0: for ever; else, after that time:
+ * XFER_TIMEOUT, or XFER_PEER_DOWN for REPLY_WAITS_PONG. A reply waits for one thing at a time. */
+void reply_wait(struct reply *r, struct list *where, enum reply_wait what, int64_t job,
+                double seconds);
+enum reply_wait reply_waits_for(const struct reply *r);
+int64_t reply_job(const struct reply *r); /* as of reply_wait() */
+
+struct client *reply_client(const struct reply *r);
+struct reply *reply_of_link(struct list *link);  /* from the list of reply_wait() */
+struct reply *reply_of_owner(struct list *link); /* from the client's list */
+
+/* One is held by whoever hands out its requests, until batch_release(); it is written and freed
+ * when the last reply is there too. */
+struct batch *batch_create(struct client *client);
+void batch_release(struct batch *b); /* NULL is fine */
+size_t batch_len(const struct batch *b);
+
+#endif

@@ -1,0 +1,335 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Puts the parts together and carries their news from one to the other: connections to clients,
+ * requests to handlers, what the queue has recorded to replies, subscribers and scheduler. And the
+ * orderly end.
+ */
+#include "daemon/control/server.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "daemon/control/acceptor.h"
+#include "daemon/control/admins.h"
+#include "daemon/control/answers.h"
+#include "daemon/control/control.h"
+#include "daemon/control/handlers.h"
+#include "daemon/log.h"
+#include "proto/control_reply.h"
+
+/* Descriptors that clients don't get: files are to be opened however many connections there are. */
+#define DESCRIPTORS_KEPT 256
+
+struct server {
+    struct control control;
+    size_t clients_max;
+    struct admins *admins;
+    struct acceptor *acceptor;
+    bool given_up;       /* the time for an orderly end is over */
+    ev_timer stop_timer; /* when it is over */
+    ev_timer stopped;    /* the end, told from the loop */
+    void (*done)(void *user);
+    void *user;
+};
+
+/* ---- connections ---- */
+
+static void refuse_connection(const struct server *s, int fd)
+{
+    struct xfer_error err = XFER_ERROR_INIT;
+
+    error_set(&err, XFER_TOO_BUSY, "there are %zu connections already", s->clients_max);
+    char *text = control_reply_error("null", &err, 0);
+    if (text) {
+        struct iovec parts[] = {{text, strlen(text)}, {(char *)"\n", 1}};
+        struct msghdr msg = {.msg_iov = parts, .msg_iovlen = 2};
+
+        (void)!sendmsg(fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
+    }
+    free(text);
+    close(fd);
+}
+
+static void on_connected(void *user, int fd)
+{
+    struct server *s = user;
+    struct xfer_error err = XFER_ERROR_INIT;
+    uid_t uid;
+    bool admin;
+
+    if (clients_count(s->control.clients) >= s->clients_max) {
+        refuse_connection(s, fd);
+        return;
+    }
+    if (admins_identify(s->admins, fd, &uid, &admin, &err) < 0) {
+        log_warning("a connection is refused: %s", err.text);
+        close(fd);
+    } else if (clients_add(s->control.clients, fd, uid, admin, &err) < 0) {
+        log_warning("a connection is refused: %s", err.text);
+    }
+}
+
+static void on_request(void *user, struct reply *reply, const struct control_request *request)
+{
+    struct server *s = user;
+
+    handlers_run(&s->control, reply, request);
+}
+
+static void on_drained(void *user, struct client *client)
+{
+    struct server *s = user;
+
+    events_pump(s->control.events, client);
+}
+
+static void on_closed(void *user, struct client *client)
+{
+    struct server *s = user;
+
+    events_unsubscribe(s->control.events, client);
+    if (s->acceptor)
+        acceptor_resume(s->acceptor);
+}
+
+/* ---- the end ---- */
+
+static void look_whether_stopped(struct server *s)
+{
+    struct control *c = &s->control;
+
+    if (!c->stopping || !s->done || ev_is_active(&s->stopped))
+        return;
+    if (!s->given_up && (scheduler_running(c->scheduler) > 0 || !queue_settled(c->queue) ||
+                         !answers_settled(c) || clients_unsent(c->clients) > 0))
+        return;
+    ev_timer_set(&s->stopped, 0., 0.);
+    ev_timer_start(c->loop, &s->stopped);
+}
+
+static void on_written(void *user)
+{
+    look_whether_stopped(user);
+}
+
+static void on_stopped(struct ev_loop *loop, ev_timer *w, int revents)
+{
+    struct server *s = w->data;
+    void (*done)(void *user) = s->done;
+
+    (void)revents;
+    ev_timer_stop(loop, &s->stop_timer);
+    s->done = NULL;
+    done(s->user); /* may destroy the server */
+}
+
+static void set_stopping(struct xfer_error *err)
+{
+    error_set(err, XFER_STOPPING, "the daemon is stopping");
+}
+
+static void fail_waits(struct server *s, enum job_state group)
+{
+    struct xfer_error err = XFER_ERROR_INIT;
+
+    set_stopping(&err);
+    for (struct job *job = queue_next(s->control.queue, group, NULL); job;
+         job = queue_next(s->control.queue, group, job))
+        answers_fail(job, &err, true);
+}
+
+static void on_stop_timer(struct ev_loop *loop, ev_timer *w, int revents)
+{
+    struct server *s = w->data;
+
+    (void)loop;
+    (void)revents;
+    fail_waits(s, JOB_RUNNING);
+    fail_waits(s, JOB_QUEUED);
+    s->given_up = true;
+    look_whether_stopped(s);
+}
+
+void server_stop(struct server *s, double seconds, void (*done)(void *user), void *user)
+{
+    struct control *c = &s->control;
+    struct xfer_error err = XFER_ERROR_INIT;
+
+    if (c->stopping)
+        return;
+    c->stopping = true;
+    s->done = done;
+    s->user = user;
+    acceptor_destroy(s->acceptor);
+    s->acceptor = NULL;
+    set_stopping(&err);
+    pinger_fail(c->pinger, &err);
+    fail_waits(s, JOB_QUEUED);
+    scheduler_stop(c->scheduler, &err);
+    ev_now_update(c->loop);
+    ev_timer_set(&s->stop_timer, seconds > 0 ? seconds : 0, 0.);
+    ev_timer_start(c->loop, &s->stop_timer);
+    look_whether_stopped(s);
+}
+
+/* ---- jobs ---- */
+
+static void on_accepted(void *user, struct job *job, const struct xfer_error *why)
+{
+    struct server *s = user;
+    struct control *c = &s->control;
+    struct xfer_error err = XFER_ERROR_INIT;
+
+    if (why) {
+        answers_fail(job, why, false);
+        look_whether_stopped(s);
+        return;
+    }
+    answers_accepted(c, job);
+    events_publish(c->events, job);
+    if (scheduler_add(c->scheduler, job, &err) < 0)
+        queue_end(c->queue, job, JOB_FAILED, &err);
+    if (c->stopping) {
+        set_stopping(&err);
+        answers_fail(job, &err, true);
+        look_whether_stopped(s);
+    }
+}
+
+static void on_changed(void *user, struct job *job)
+{
+    struct server *s = user;
+    struct xfer_error err = XFER_ERROR_INIT;
+
+    events_changed(s->control.events, job);
+    if (s->control.stopping && job->state == JOB_QUEUED) {
+        set_stopping(&err);
+        answers_fail(job, &err, true);
+        look_whether_stopped(s);
+    }
+}
+
+static void on_ended(void *user, struct job *job)
+{
+    struct server *s = user;
+    struct control *c = &s->control;
+
+    c->ended[job->state]++;
+    if (job->state == JOB_DONE) {
+        c->sent_files++;
+        c->sent_bytes += job->bytes_done;
+    }
+    scheduler_remove(c->scheduler, job);
+    events_publish(c->events, job);
+    answers_ended(c, job);
+    look_whether_stopped(s);
+}
+
+static void on_forgotten(void *user, struct job *job)
+{
+    struct server *s = user;
+
+    events_forget(s->control.events, job);
+}
+
+/* ---- */
+
+static void raise_descriptor_limit(void)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+        limit.rlim_cur = limit.rlim_max;
+        if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
+            log_info("the limit of descriptors stays as it was: %s", strerror(errno));
+    }
+}
+
+static size_t most_clients(void)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= XFER_CLIENTS_MAX + DESCRIPTORS_KEPT)
+        return XFER_CLIENTS_MAX;
+    return limit.rlim_cur >= 2 * DESCRIPTORS_KEPT ? limit.rlim_cur - DESCRIPTORS_KEPT : limit.rlim_cur / 2;
+}
+
+static int make_parts(struct server *s, const struct server_options *o, struct xfer_error *err)
+{
+    static const struct queue_events queue_events = {on_accepted, on_ended, on_forgotten};
+    static const struct scheduler_events scheduler_events = {on_changed};
+    static const struct clients_events clients_events = {on_request, on_drained, on_closed,
+                                                         on_written};
+    struct control *c = &s->control;
+
+    if (!(s->admins = admins_create(o->conf->control_admins, err)) ||
+        !(c->queue = queue_create(o->loop, &queue_events, s, err)) ||
+        !(c->scheduler = scheduler_create(o->loop, c->queue, o->link ? o->sender : NULL,
+                                          &scheduler_events, s, err)) ||
+        !(c->events = events_create(o->loop, err)) || !(c->pinger = pinger_create(o->link, err)) ||
+        !(c->clients = clients_create(o->loop, &clients_events, s, err)) ||
+        !(s->acceptor = acceptor_create(o->loop, o->listen_fd, on_connected, s, err)))
+        return -1;
+    return 0;
+}
+
+struct server *server_create(const struct server_options *o, struct xfer_error *err)
+{
+    struct server *s = calloc(1, sizeof *s);
+    struct control *c;
+
+    if (!s) {
+        error_set(err, XFER_NO_RESOURCES, "no memory for the control service");
+        return NULL;
+    }
+    c = &s->control;
+    c->loop = o->loop;
+    c->link = o->link;
+    c->generation = o->generation;
+    c->started = clock_monotonic();
+    memcpy(c->queue_id, o->queue_id, sizeof c->queue_id);
+    memcpy(c->host, o->host, sizeof c->host);
+    memcpy(c->peer_host, o->conf->peer_host[0] ? o->conf->peer_host : o->host, sizeof c->peer_host);
+    answers_init(c);
+    ev_timer_init(&s->stop_timer, on_stop_timer, 0., 0.);
+    ev_timer_init(&s->stopped, on_stopped, 0., 0.);
+    s->stop_timer.data = s->stopped.data = s;
+    raise_descriptor_limit();
+    s->clients_max = most_clients();
+    if (getrandom(c->boot_id, sizeof c->boot_id, 0) != (ssize_t)sizeof c->boot_id) {
+        error_set_errno(err, errno, "random bytes");
+        server_destroy(s);
+        return NULL;
+    }
+    if (make_parts(s, o, err) < 0) {
+        server_destroy(s);
+        return NULL;
+    }
+    return s;
+}
+
+void server_destroy(struct server *s)
+{
+    if (!s)
+        return;
+    struct control *c = &s->control;
+
+    acceptor_destroy(s->acceptor);
+    s->acceptor = NULL;
+    clients_destroy(c->clients);
+    scheduler_destroy(c->scheduler);
+    events_destroy(c->events);
+    pinger_destroy(c->pinger);
+    queue_destroy(c->queue);
+    admins_destroy(s->admins);
+    answers_clear(c);
+    ev_timer_stop(c->loop, &s->stop_timer);
+    ev_timer_stop(c->loop, &s->stopped);
+    free(s);
+}

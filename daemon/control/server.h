@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The control service of rank 0: accepts on the listening socket, reads requests, answers them,
+ * starts jobs as the queue allows. Works without a link too (then jobs wait).
+ */
+#ifndef XFER_DAEMON_CONTROL_SERVER_H
+#define XFER_DAEMON_CONTROL_SERVER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <ev.h>
+
+#include "daemon/conf.h"
+#include "daemon/link/link.h"
+#include "daemon/send/sender.h"
+#include "proto/error.h"
+
+struct server;
+
+struct server_options {
+    struct ev_loop *loop;
+    const struct conf *conf;
+    int listen_fd;     /* listening, CLOEXEC; stays the caller's */
+    struct link *link; /* NULL: no peer */
+    struct sender *sender;
+    int64_t generation; /* how often the ranks were started */
+    unsigned char queue_id[XFER_QUEUE_ID_SIZE];
+    char host[XFER_HOST_SIZE]; /* own host name */
+};
+
+struct server *server_create(const struct server_options *options, struct xfer_error *err);
+
+/* Orderly end: no more requests are taken (XFER_STOPPING), waiting replies of unfinished jobs are
+ * told so, running transfers are cancelled as XFER_STOPPING. done(user) is called on the loop's
+ * thread when nothing runs any more and replies are written (or given up: bounded by seconds). */
+void server_stop(struct server *server, double seconds, void (*done)(void *user), void *user);
+
+void server_destroy(struct server *server); /* NULL is fine */
+
+#endif

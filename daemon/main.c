@@ -1,0 +1,314 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * xferd: reads the command line and the configuration, then becomes what it is: the supervisor, or
+ * one of the ranks.
+ *
+ * A rank is known by the private arguments of the supervisor, else by what an MPI launcher leaves
+ * in the environment.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "daemon/conf.h"
+#include "daemon/log.h"
+#include "daemon/rank.h"
+#include "daemon/supervise.h"
+
+#ifndef PACKAGE_VERSION
+#define PACKAGE_VERSION "unknown"
+#endif
+
+#define EXIT_USAGE 2
+#define DESCRIPTORS \
+    65536 /* enough for all clients; more only makes launchers slow that close every one */
+#define ASSIGNMENTS_MAX   256
+#define RANK_LEFT_SECONDS 5
+
+enum role { ROLE_SUPERVISOR, ROLE_RANK, ROLE_REFUSED };
+
+struct arguments {
+    const char *file; /* -c; NULL: the usual place */
+    char file_path[PATH_MAX];
+    const char *assignments[ASSIGNMENTS_MAX]; /* -o */
+    size_t n_assignments;
+    bool check_config;
+    bool is_rank; /* by private arguments */
+    struct rank_options rank;
+};
+
+static const char usage[] =
+    "usage: xferd [-c FILE] [-o SECTION.KEY=VALUE]... [--check-config] [--version] [--help]\n";
+
+static int wrong_usage(void)
+{
+    fputs(usage, stderr);
+    return EXIT_USAGE;
+}
+
+static void print_help(void)
+{
+    fputs(usage, stdout);
+    fputs("\n"
+          "Moves files between two MPI ranks; xferctl(1) says which. Started plainly, xferd starts "
+          "the ranks and looks\n"
+          "after them; started by an MPI launcher (mpiexec -n 2 xferd) it is one of them.\n"
+          "\n"
+          "  -c FILE               read this configuration instead of the usual one\n"
+          "  -o SECTION.KEY=VALUE  a setting, in place of the file's\n"
+          "  --check-config        print the settings in effect, or what is wrong with them, and "
+          "exit\n"
+          "  --version             print the version and exit\n"
+          "  --help                print this and exit\n"
+          "\n"
+          "Settings:\n",
+          stdout);
+    conf_list_keys(stdout);
+}
+
+/* ---- the command line ----------------------------------------------------------------------- */
+
+enum { OPT_CHECK = 256, OPT_VERSION, OPT_RANK, OPT_HANDOFF, OPT_RUNTIME, OPT_GENERATION };
+
+static bool parse_whole(const char *text, long long max, long long *value)
+{
+    char *end;
+
+    errno = 0;
+    *value = strtoll(text, &end, 10);
+    return text[0] >= '0' && text[0] <= '9' && *end == '\0' && errno == 0 && *value <= max;
+}
+
+/* -1: go on; else the exit status. */
+static int parse(int argc, char **argv, struct arguments *a)
+{
+    static const struct option options[] = {
+        {"check-config", no_argument, NULL, OPT_CHECK},
+        {"help", no_argument, NULL, 'h'},
+        {"version", no_argument, NULL, OPT_VERSION},
+        /* the supervisor's own, see launch.c */
+        {"rank", required_argument, NULL, OPT_RANK},
+        {"handoff", required_argument, NULL, OPT_HANDOFF},
+        {"runtime", required_argument, NULL, OPT_RUNTIME},
+        {"generation", required_argument, NULL, OPT_GENERATION},
+        {NULL, 0, NULL, 0},
+    };
+    long long number;
+    int opt;
+
+    while ((opt = getopt_long(argc, argv, "c:o:h", options, NULL)) != -1) {
+        switch (opt) {
+        case 'c':
+            a->file = optarg;
+            break;
+        case 'o':
+            if (a->n_assignments == ASSIGNMENTS_MAX) {
+                log_error("more than %d -o options", ASSIGNMENTS_MAX);
+                return EXIT_USAGE;
+            }
+            a->assignments[a->n_assignments++] = optarg;
+            break;
+        case OPT_CHECK:
+            a->check_config = true;
+            break;
+        case 'h':
+            print_help();
+            return EXIT_SUCCESS;
+        case OPT_VERSION:
+            puts("xferd " PACKAGE_VERSION);
+            return EXIT_SUCCESS;
+        case OPT_RANK:
+            if (!parse_whole(optarg, INT_MAX, &number))
+                return wrong_usage();
+            a->is_rank = true;
+            a->rank.expected_rank = (int)number;
+            break;
+        case OPT_HANDOFF:
+            a->is_rank = true;
+            a->rank.handoff = optarg;
+            break;
+        case OPT_RUNTIME:
+            a->rank.runtime = optarg;
+            break;
+        case OPT_GENERATION:
+            if (!parse_whole(optarg, INT64_MAX, &number))
+                return wrong_usage();
+            a->rank.generation = number;
+            break;
+        default:
+            return wrong_usage();
+        }
+    }
+    if (optind < argc) {
+        log_error("what is \"%s\"? xferd takes options alone", argv[optind]);
+        return wrong_usage();
+    }
+    /* Later the working directory is another. */
+    if (a->file != NULL && realpath(a->file, a->file_path) != NULL)
+        a->file = a->file_path;
+    return -1;
+}
+
+static int read_settings(void *user, struct conf *conf, struct xfer_error *err)
+{
+    const struct arguments *a = user;
+
+    if (conf_init(conf, err) < 0)
+        return -1;
+    /* A rank on the supervisor's host is told everything by it. */
+    if (a->rank.handoff == NULL) {
+        const char *file = a->file != NULL ? a->file : conf->places.config;
+
+        if (file[0] != '\0' && conf_read_file(conf, file, a->file != NULL, err) < 0)
+            return -1;
+    }
+    for (size_t i = 0; i < a->n_assignments; i++)
+        if (conf_set(conf, a->assignments[i], err) < 0)
+            return error_prefix(err, "-o");
+    return conf_check(conf, err);
+}
+
+/* ---- who am I? ------------------------------------------------------------------------------ */
+
+static enum role role_of(struct arguments *a)
+{
+    static const char *const ranks[] = {"PMIX_RANK", "OMPI_COMM_WORLD_RANK", "PMI_RANK"};
+    const char *tasks = getenv("SLURM_STEP_NUM_TASKS");
+    long long number;
+
+    for (size_t i = 0; i < sizeof ranks / sizeof ranks[0]; i++) {
+        const char *text = getenv(ranks[i]);
+
+        if (text == NULL)
+            continue;
+        if (!a->is_rank || a->rank.expected_rank < 0)
+            a->rank.expected_rank = parse_whole(text, INT_MAX, &number) ? (int)number : -1;
+        return ROLE_RANK;
+    }
+    if (a->is_rank || getenv("PMI_SIZE") != NULL)
+        return ROLE_RANK;
+    if (tasks == NULL)
+        tasks = getenv("SLURM_NTASKS");
+    if (tasks != NULL && parse_whole(tasks, INT_MAX, &number) && number > 1) {
+        log_error("one of %lld Slurm tasks, but nothing says which rank: srun needs --mpi=pmix or "
+                  "--mpi=pmi2. (To start a "
+                  "daemon of its own here, unset SLURM_NTASKS and SLURM_STEP_NUM_TASKS.)",
+                  number);
+        return ROLE_REFUSED;
+    }
+    return ROLE_SUPERVISOR;
+}
+
+static void name_log(const struct arguments *a, enum role role)
+{
+    char who[32];
+
+    if (role != ROLE_RANK || a->rank.expected_rank < 0)
+        return;
+    snprintf(who, sizeof who, "xferd[%d]", a->rank.expected_rank);
+    log_init(who);
+}
+
+/* ---- the process ---------------------------------------------------------------------------- */
+
+/* A file that is opened later must not become standard output. */
+static int open_standard_descriptors(void)
+{
+    int fd;
+
+    do
+        fd = open("/dev/null", O_RDWR);
+    while (fd >= 0 && fd <= STDERR_FILENO);
+    if (fd < 0)
+        return -1;
+    close(fd);
+    return 0;
+}
+
+static void set_descriptor_limit(void)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+        return;
+    limit.rlim_cur = limit.rlim_max < DESCRIPTORS ? limit.rlim_max : DESCRIPTORS;
+    setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+static void on_supervisor_dead(int signum)
+{
+    (void)signum;
+    alarm(RANK_LEFT_SECONDS);
+}
+
+/* A rank learns from the end of its channel that the supervisor is dead, and ends in order. The
+ * launcher's SIGUSR2 says the same to a rank whose loop hangs: SIGALRM ends it then. Set before
+ * MPI_Init. */
+static void limit_orphan(void)
+{
+    struct sigaction act = {.sa_handler = on_supervisor_dead, .sa_flags = SA_RESTART};
+
+    sigaction(SIGUSR2, &act, NULL);
+}
+
+static int supervise(const struct conf *conf, struct arguments *a)
+{
+    struct supervise_options options = {.conf = conf, .reread = read_settings, .user = a};
+    char program[XFER_PATH_SIZE];
+    ssize_t n = readlink("/proc/self/exe", program, sizeof program - 1);
+
+    if (n <= 0) {
+        log_error("/proc/self/exe: %s", n < 0 ? strerror(errno) : "empty");
+        return EXIT_FAILURE;
+    }
+    program[n] = '\0';
+    options.program = program;
+    if (chdir("/") < 0)
+        log_debug("/ is no place to be: %s", strerror(errno));
+    return supervise_run(&options);
+}
+
+int main(int argc, char **argv)
+{
+    static struct conf conf;
+    static struct arguments arguments = {.rank = {.expected_rank = -1}};
+    struct xfer_error err = XFER_ERROR_INIT;
+    enum role role;
+    int status;
+
+    if (open_standard_descriptors() < 0)
+        return EXIT_FAILURE;
+    log_init("xferd");
+    status = parse(argc, argv, &arguments);
+    if (status >= 0)
+        return status;
+    role = role_of(&arguments);
+    if (role == ROLE_REFUSED && !arguments.check_config)
+        return EXIT_USAGE;
+    name_log(&arguments, role);
+
+    if (read_settings(&arguments, &conf, &err) < 0) {
+        log_error("%s", err.text);
+        return EXIT_USAGE;
+    }
+    if (arguments.check_config) {
+        conf_write(&conf, stdout);
+        return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    }
+    log_set_level((enum log_level)conf.log_level);
+    signal(SIGPIPE, SIG_IGN);
+    set_descriptor_limit();
+    if (role == ROLE_RANK && arguments.rank.handoff != NULL)
+        limit_orphan();
+    if (role == ROLE_RANK)
+        return rank_run(&argc, &argv, &conf, &arguments.rank);
+    return supervise(&conf, &arguments);
+}

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What systemd is told, when it started us and libsystemd is there; else nothing happens.
+ */
+#ifndef XFER_DAEMON_NOTIFY_H
+#define XFER_DAEMON_NOTIFY_H
+
+void notify_ready(void);
+void notify_stopping(void);
+void notify_status(const char *text); /* one line for "systemctl status" */
+void notify_alive(void);              /* the watchdog, where one was asked for */
+
+#endif
