@@ -45,8 +45,8 @@ int store_space(struct store *store, uint64_t *free_bytes, uint64_t *total_bytes
                 struct xfer_error *err);
 
 /* Begin to receive a file. Checks what can be checked before the first byte (name, parents, what is
- * in the way, overwrite, space) and opens the temporary. Missing parents are made. NULL and *err on
- * failure, with nothing left behind but parents. */
+ * in the way, overwrite, space) and opens the temporary. Missing parents are made, mostly by
+ * store_commit(). NULL and *err on failure, with nothing left behind. */
 struct store_file *store_begin(struct store *store, const struct wire_meta *meta,
                                struct xfer_error *err);
 

@@ -122,6 +122,7 @@ static enum step name_exclusively(struct store_file *file, struct xfer_error *er
     }
     if (errno == EEXIST) {
         error_set(err, XFER_DESTINATION_EXISTS, "the destination exists");
+        err->sys_errno = EEXIST;
         return STEP_FAILED;
     }
     return failed_step(file, "can't give the file its name", err);
@@ -161,6 +162,11 @@ static int name_file(struct store_file *file, struct xfer_error *err)
     struct store *store = file->store;
     int tries;
 
+    if (file->parent.missing) {
+        store_path_close(store, &file->parent);
+        if (store_path_open(store, file->path, STORE_PATH_MAKE, &file->parent, err) != 0)
+            return -1;
+    }
     for (tries = 1;; tries++) {
         enum step step = name_once(file, err);
 
@@ -173,7 +179,7 @@ static int name_file(struct store_file *file, struct xfer_error *err)
         if (file->temp.at == file->parent.fd)
             return -1;
         store_path_unmake(store, file->path, &file->parent);
-        if (store_path_open(store, file->path, true, &file->parent, err) != 0)
+        if (store_path_open(store, file->path, STORE_PATH_MAKE, &file->parent, err) != 0)
             return -1;
     }
 }
@@ -196,8 +202,11 @@ static int commit(struct store_file *file, const struct wire_verdict *verdict,
 int store_commit(struct store_file *file, const struct wire_verdict *verdict,
                  struct xfer_error *err)
 {
-    if (commit(file, verdict, err) != 0) {
-        error_about(err, XFER_SIDE_RECEIVER, file->path);
+    struct xfer_error why; /* also that of steps which another try made good */
+
+    if (commit(file, verdict, &why) != 0) {
+        *err = why;
+        store_file_blame(file->store, file->path, err);
         store_file_discard(file);
         return -1;
     }

@@ -6,6 +6,10 @@
  * directory) and linked at the end: nothing is left of it whatever happens. What replaces
  * something, or is on a file system without O_TMPFILE, has a temporary name and is renamed.
  *
+ * Directories that are missing are made at the very end, so that a file that fails, or whose daemon
+ * dies, leaves none: until then the file has no name in the last directory that is there, or one in
+ * partial/. Only a temporary beside its target needs them at once.
+ *
  * The directory of the target is kept open from the first check to the last rename. Another worker
  * that takes back a directory that it had made may remove it as long as it is empty; whoever then
  * says ENOENT walks again.
@@ -14,6 +18,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -25,6 +30,13 @@
 /* From here on it is worth a system call to have the blocks in one piece and to know at once that
  * there are too few. */
 #define PREALLOCATE_MIN (256 * 1024)
+
+static int in_the_way(enum xfer_code code, int errnum, const char *what, struct xfer_error *err)
+{
+    error_set(err, code, "%s", what);
+    err->sys_errno = errnum;
+    return -1;
+}
 
 int store_file_target(const struct store_file *file, enum store_target *target,
                       struct xfer_error *err)
@@ -38,9 +50,9 @@ int store_file_target(const struct store_file *file, enum store_target *target,
         return error_set_errno(err, errno, "can't look at the destination");
     }
     if (S_ISDIR(st.st_mode))
-        return error_set(err, XFER_IS_DIRECTORY, "the destination is a directory");
+        return in_the_way(XFER_IS_DIRECTORY, EISDIR, "the destination is a directory", err);
     if (file->overwrite == OVERWRITE_NEVER)
-        return error_set(err, XFER_DESTINATION_EXISTS, "the destination exists");
+        return in_the_way(XFER_DESTINATION_EXISTS, EEXIST, "the destination exists", err);
     /* a link is replaced, never written through; pipes and devices are there for a reason */
     if (!S_ISREG(st.st_mode) && !S_ISLNK(st.st_mode))
         return error_set(err, XFER_NOT_REGULAR, "the destination exists and is no regular file");
@@ -63,9 +75,9 @@ static int failed_open(const struct store_file *file, const char *what, struct x
 /* 0, 1 when the directory is gone, -1. */
 static int open_temporary(struct store_file *file, struct xfer_error *err)
 {
-    enum store_target target;
+    enum store_target target = TARGET_NONE;
 
-    if (store_file_target(file, &target, err) != 0)
+    if (!file->parent.missing && store_file_target(file, &target, err) != 0)
         return -1;
     if (target == TARGET_NONE &&
         atomic_load_explicit(&file->store->tmpfile, memory_order_relaxed)) {
@@ -79,6 +91,11 @@ static int open_temporary(struct store_file *file, struct xfer_error *err)
      */
     if (faccessat(file->parent.fd, ".", W_OK | X_OK, AT_EACCESS) != 0)
         return failed_open(file, "can't write to the destination's directory", err);
+    if (file->parent.missing && !store_temp_reaches(file->store, file->parent.fd)) {
+        store_path_close(file->store, &file->parent);
+        if (store_path_open(file->store, file->path, STORE_PATH_MAKE, &file->parent, err) != 0)
+            return -1;
+    }
     file->fd =
         store_temp_open(file->store, &file->parent, file->path, file->job, file->file, &file->temp);
     return file->fd >= 0 ? 0 : failed_open(file, "can't create a temporary file", err);
@@ -108,6 +125,14 @@ static int preallocate(struct store_file *file, uint64_t size, struct xfer_error
     else if (errno == ENOSPC || errno == EDQUOT || errno == EFBIG)
         return error_set_errno(err, errno, "can't reserve %llu bytes", (unsigned long long)size);
     return 0;
+}
+
+int store_file_blame(const struct store *store, const char *path, struct xfer_error *err)
+{
+    char whole[XFER_LONG_PATH_SIZE];
+
+    snprintf(whole, sizeof whole, "%s/%s", strcmp(store->root, "/") != 0 ? store->root : "", path);
+    return error_about(err, XFER_SIDE_RECEIVER, strlen(whole) < XFER_PATH_SIZE ? whole : path);
 }
 
 static struct store_file *create(struct store *store, const struct wire_meta *meta,
@@ -147,7 +172,7 @@ struct store_file *store_begin(struct store *store, const struct wire_meta *meta
     do {
         store_path_pause(tries);
         store_path_unmake(store, file->path, &file->parent);
-        if (store_path_open(store, file->path, true, &file->parent, err) != 0)
+        if (store_path_open(store, file->path, STORE_PATH_REACH, &file->parent, err) != 0)
             goto failed;
         rc = open_temporary(file, err);
     } while (rc > 0 && ++tries < STORE_PATH_TRIES);
@@ -156,7 +181,7 @@ struct store_file *store_begin(struct store *store, const struct wire_meta *meta
     return file;
 failed:
     store_file_discard(file);
-    error_about(err, XFER_SIDE_RECEIVER, meta->path);
+    store_file_blame(store, meta->path, err);
     return NULL;
 }
 
@@ -172,7 +197,7 @@ int store_write(struct store_file *file, const void *data, size_t len, struct xf
             if (errno == EINTR)
                 continue;
             error_set_errno(err, errno, "can't write");
-            return error_about(err, XFER_SIDE_RECEIVER, file->path);
+            return store_file_blame(file->store, file->path, err);
         }
         p += n;
         left -= (size_t)n;

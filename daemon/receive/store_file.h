@@ -37,6 +37,9 @@ enum store_target { TARGET_NONE, TARGET_REPLACEABLE };
 int store_file_target(const struct store_file *file, enum store_target *target,
                       struct xfer_error *err);
 
+/* This is the receiver's error about the path beneath the root. Always -1. */
+int store_file_blame(const struct store *store, const char *path, struct xfer_error *err);
+
 /* Close everything, remove the temporary and the directories that were made for it, free file. NULL
  * is fine. */
 void store_file_discard(struct store_file *file);

@@ -26,7 +26,7 @@
 #define OPEN_DIR (O_PATH | O_DIRECTORY | O_CLOEXEC)
 #define READ_DIR (O_RDONLY | O_DIRECTORY | O_CLOEXEC)
 
-enum step { STEP_OK, STEP_AGAIN, STEP_FAILED };
+enum step { STEP_OK, STEP_MISSING, STEP_AGAIN, STEP_FAILED };
 
 static int open_at_once(struct store *store, const char *path, size_t len)
 {
@@ -80,15 +80,17 @@ static int blame(int at, const char *name, int errnum, struct xfer_error *err)
     return error_set_errno(err, errnum, "can't open directory \"%s\"", name);
 }
 
-/* Open the directory name in at, making it if need be. */
-static enum step enter(const struct store *store, int at, const char *name, bool make, int *fd,
-                       bool *made, struct xfer_error *err)
+/* Open the directory name in at. */
+static enum step enter(const struct store *store, int at, const char *name,
+                       enum store_path_mode mode, int *fd, bool *made, struct xfer_error *err)
 {
     *made = false;
     *fd = openat(at, name, OPEN_DIR | O_NOFOLLOW);
     if (*fd >= 0)
         return STEP_OK;
-    if (errno != ENOENT || !make) {
+    if (errno == ENOENT && mode == STORE_PATH_REACH)
+        return STEP_MISSING;
+    if (errno != ENOENT || mode != STORE_PATH_MAKE) {
         blame(at, name, errno, err);
         return STEP_FAILED;
     }
@@ -118,7 +120,7 @@ static enum step enter(const struct store *store, int at, const char *name, bool
 }
 
 /* first_made: the least depth at which any walk for this path made a directory */
-static enum step walk(const struct store *store, const char *path, bool make,
+static enum step walk(const struct store *store, const char *path, enum store_path_mode mode,
                       struct store_parent *parent, unsigned *first_made, struct xfer_error *err)
 {
     enum step step = STEP_OK;
@@ -133,7 +135,7 @@ static enum step walk(const struct store *store, const char *path, bool make,
 
         memcpy(name, path, len);
         name[len] = '\0';
-        step = enter(store, parent->fd, name, make, &fd, &made, err);
+        step = enter(store, parent->fd, name, mode, &fd, &made, err);
         if (step != STEP_OK)
             break;
         if (made && parent->depth < *first_made)
@@ -143,14 +145,19 @@ static enum step walk(const struct store *store, const char *path, bool make,
         parent->depth++;
     }
     parent->name = path;
+    if (step == STEP_MISSING) {
+        parent->missing = true;
+        step = STEP_OK;
+    }
     parent->made = parent->depth > *first_made ? parent->depth - *first_made : 0;
     return step;
 }
 
-int store_path_open(struct store *store, const char *path, bool make, struct store_parent *parent,
-                    struct xfer_error *err)
+int store_path_open(struct store *store, const char *path, enum store_path_mode mode,
+                    struct store_parent *parent, struct xfer_error *err)
 {
     const char *slash = strrchr(path, '/'), *p;
+    struct xfer_error why; /* of a try: err is only for the last one */
     unsigned first_made = UINT_MAX;
     int tries;
 
@@ -164,11 +171,12 @@ int store_path_open(struct store *store, const char *path, bool make, struct sto
         return 0;
     }
     for (tries = 1;; tries++) {
-        enum step step = walk(store, path, make, parent, &first_made, err);
+        enum step step = walk(store, path, mode, parent, &first_made, &why);
 
         if (step == STEP_OK)
             return 0;
         if (step == STEP_FAILED || tries == STORE_PATH_TRIES) {
+            *err = why;
             store_path_unmake(store, path, parent);
             return -1;
         }

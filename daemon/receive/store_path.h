@@ -16,13 +16,21 @@ struct store_parent {
     unsigned depth;   /* directories between the root and the name: 0 when the parent is the root */
     unsigned made;    /* how many of these, the last ones, were made on the way */
     const char *name; /* the last component; points into the path */
+    bool missing;     /* fd is the last directory that is there, name all that follows */
 };
 
-/* path is in relpath normal form and must outlive parent. make: missing directories are made. On
+/* What about directories on the way that are missing? */
+enum store_path_mode {
+    STORE_PATH_FIND,  /* fail: XFER_NO_SUCH_FILE */
+    STORE_PATH_REACH, /* go as far as they are there */
+    STORE_PATH_MAKE   /* make them */
+};
+
+/* path is in relpath normal form and must outlive parent. On
  * failure nothing is open and what was made is removed again. Errors: XFER_UNSAFE_PATH for a
  * symbolic link on the way, XFER_NOT_DIRECTORY for what else is no directory. */
-int store_path_open(struct store *store, const char *path, bool make, struct store_parent *parent,
-                    struct xfer_error *err);
+int store_path_open(struct store *store, const char *path, enum store_path_mode mode,
+                    struct store_parent *parent, struct xfer_error *err);
 
 void store_path_close(const struct store *store, struct store_parent *parent); /* twice is fine */
 

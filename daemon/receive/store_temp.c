@@ -37,14 +37,14 @@ int store_temp_mount(int fd, struct store_mount *mount)
     return 0;
 }
 
-static bool reached_by_rename(const struct store *store, int fd)
+bool store_temp_reaches(const struct store *store, int dir_fd)
 {
     struct store_mount mount;
 
     if (atomic_load_explicit(&store->beside_only, memory_order_relaxed))
         return false;
-    return fd == store->root_fd ||
-           (store_temp_mount(fd, &mount) == 0 && mount.dev == store->partial_mount.dev &&
+    return dir_fd == store->root_fd ||
+           (store_temp_mount(dir_fd, &mount) == 0 && mount.dev == store->partial_mount.dev &&
             mount.id == store->partial_mount.id);
 }
 
@@ -73,7 +73,7 @@ static int create(struct store *store, int nameless, const struct store_parent *
 {
     int i, rc, saved;
 
-    temp->beside = !reached_by_rename(store, parent->fd);
+    temp->beside = !store_temp_reaches(store, parent->fd);
     temp->at = temp->beside ? parent->fd : store->partial_fd;
     for (i = 0; i < NAMES_MAX; i++) {
         unsigned n = atomic_fetch_add_explicit(&store->counter, 1, memory_order_relaxed);
@@ -180,7 +180,7 @@ static void sweep_beside(struct store *store, const char *name)
         gone = unlinkat(store->root_fd, temp_name, 0) == 0 || errno == ENOENT;
     } else if (len > 0 && relpath_check(path, (size_t)len, &err) == 0) {
         memcpy(path + len, "/x", sizeof "/x");
-        if (store_path_open(store, path, false, &parent, &err) == 0)
+        if (store_path_open(store, path, STORE_PATH_FIND, &parent, &err) == 0)
             gone = unlinkat(parent.fd, temp_name, 0) == 0 || errno == ENOENT;
         else
             /* what may be reachable again tomorrow keeps its record */

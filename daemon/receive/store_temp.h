@@ -21,6 +21,9 @@ struct store_temp {
     char name[STORE_TEMP_NAME_SIZE];
 };
 
+/* Can what lies in partial/ be renamed into this directory? */
+bool store_temp_reaches(const struct store *store, int dir_fd);
+
 /* A new empty file, mode 0600, for a target in parent: in partial/ where a rename from there can
  * reach parent, else beside the target. Path is the target's, for the record. Returns the
  * descriptor, open for writing; -1 with errno set. */

@@ -528,7 +528,7 @@ static void test_wrong_digest_stores_nothing(void **state)
     assert_int_equal(store_commit(file, &verdict, &err), -1);
     assert_int_equal(err.code, XFER_DIGEST_MISMATCH);
     assert_int_equal(err.side, XFER_SIDE_RECEIVER);
-    assert_string_equal(err.path, "old");
+    assert_string_equal(err.path, in_root(f, "old"));
     holds(in_root(f, "old"), "old");
     root_has(f, 1);
 }
@@ -551,7 +551,7 @@ static void test_wrong_size_stores_nothing(void **state)
     root_has(f, 0);
 }
 
-static void test_abort_removes_made_parents(void **state)
+static void test_missing_parents_are_made_at_the_end(void **state)
 {
     struct fixture *f = *state;
     struct xfer_error err;
@@ -561,11 +561,32 @@ static void test_abort_removes_made_parents(void **state)
     assert_int_equal(mkdir(in_root(f, "there"), 0755), 0);
     meta_of(&meta, "there/a/b/c/file", 3);
     file = store_begin(f->store, &meta, &err);
-    assert_true(exists(in_root(f, "there/a/b/c")));
+    assert_int_equal(store_write(file, "new", 3, &err), 0);
+    assert_int_equal(entries(in_root(f, "there")), 0);
     store_abort(file);
     assert_true(exists(in_root(f, "there")));
     assert_int_equal(entries(in_root(f, "there")), 0);
     store_abort(NULL);
+}
+
+static void test_parents_that_cannot_be_made_at_the_end_leave_nothing(void **state)
+{
+    struct fixture *f = *state;
+    struct xfer_error err;
+    struct wire_meta meta;
+    struct wire_verdict verdict;
+    struct store_file *file;
+
+    /* on a path that was free at first there is a file in the way now */
+    meta_of(&meta, "a/b/c/file", 3);
+    file = store_begin(f->store, &meta, &err);
+    assert_int_equal(store_write(file, "new", 3, &err), 0);
+    put_text(f->store, "a/b", "x");
+    verdict_of(&verdict, "new", 3);
+    assert_int_equal(store_commit(file, &verdict, &err), -1);
+    assert_int_equal(err.code, XFER_NOT_DIRECTORY);
+    holds(in_root(f, "a/b"), "x");
+    assert_int_equal(temporaries(f), 0);
 }
 
 static void test_abort_keeps_parents_that_others_use(void **state)
@@ -587,22 +608,22 @@ static void test_parent_removed_meanwhile_is_made_again(void **state)
 {
     struct fixture *f = *state;
     struct xfer_error err = XFER_ERROR_INIT;
-    struct wire_meta meta, other;
+    struct wire_meta meta;
     struct wire_verdict verdict;
-    struct store_file *first, *second;
+    struct store_file *file;
 
-    /* the first makes the directories and takes them back while the second is under way */
-    meta_of(&meta, "a/b/first", 3);
-    meta_of(&other, "a/b/second", 3);
-    first = store_begin(f->store, &meta, &err);
-    second = store_begin(f->store, &other, &err);
-    assert_non_null(second);
-    store_abort(first);
-    assert_false(exists(in_root(f, "a")));
-    assert_int_equal(store_write(second, "new", 3, &err), 0);
+    assert_int_equal(mkdir(in_root(f, "a"), 0755), 0);
+    assert_int_equal(mkdir(in_root(f, "a/b"), 0755), 0);
+    meta_of(&meta, "a/b/file", 3);
+    file = store_begin(f->store, &meta, &err);
+    assert_non_null(file);
+    assert_int_equal(rmdir(in_root(f, "a/b")), 0);
+    assert_int_equal(rmdir(in_root(f, "a")), 0);
+    assert_int_equal(store_write(file, "new", 3, &err), 0);
     verdict_of(&verdict, "new", 3);
-    assert_int_equal(store_commit(second, &verdict, &err), 0);
-    holds(in_root(f, "a/b/second"), "new");
+    assert_int_equal(store_commit(file, &verdict, &err), 0);
+    assert_int_equal(err.code, XFER_OK);
+    holds(in_root(f, "a/b/file"), "new");
     root_has(f, 1);
 }
 
@@ -911,7 +932,8 @@ static const struct {
     FILE_TEST(test_no_permission_is_told_before_the_first_byte),
     FILE_TEST(test_wrong_digest_stores_nothing),
     FILE_TEST(test_wrong_size_stores_nothing),
-    FILE_TEST(test_abort_removes_made_parents),
+    FILE_TEST(test_missing_parents_are_made_at_the_end),
+    FILE_TEST(test_parents_that_cannot_be_made_at_the_end_leave_nothing),
     FILE_TEST(test_abort_keeps_parents_that_others_use),
     FILE_TEST(test_parent_removed_meanwhile_is_made_again),
     FILE_TEST(test_more_than_the_disk_has_is_refused_at_once),

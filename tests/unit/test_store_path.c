@@ -117,6 +117,7 @@ static void test_link_that_comes_while_a_file_is_written_leads_nowhere(void **st
     struct store_file *file;
     char moved[300];
 
+    assert_int_equal(mkdir(in_root(f, "dir"), 0755), 0);
     meta_of(&meta, "dir/a", 1);
     file = store_begin(f->store, &meta, &err);
     assert_non_null(file);
@@ -130,19 +131,36 @@ static void test_link_that_comes_while_a_file_is_written_leads_nowhere(void **st
     assert_int_equal(entries(outside(f)), 0);
 }
 
-static void test_abort_removes_no_directory_that_took_the_place(void **state)
+static void test_link_that_comes_where_a_directory_was_missing_leads_nowhere(void **state)
+{
+    struct fixture *f = *state;
+    struct xfer_error err = XFER_ERROR_INIT;
+    struct wire_meta meta;
+    struct wire_verdict verdict;
+    struct store_file *file;
+
+    meta_of(&meta, "dir/a", 1);
+    file = store_begin(f->store, &meta, &err);
+    assert_non_null(file);
+    assert_int_equal(symlink(outside(f), in_root(f, "dir")), 0);
+    assert_int_equal(store_write(file, "x", 1, &err), 0);
+    verdict_of(&verdict, "x", 1);
+    assert_int_equal(store_commit(file, &verdict, &err), -1);
+    assert_int_equal(err.code, XFER_UNSAFE_PATH);
+    assert_int_equal(entries(outside(f)), 0);
+    assert_int_equal(temporaries(f), 0);
+}
+
+static void test_abort_removes_no_directory_that_came_meanwhile(void **state)
 {
     struct fixture *f = *state;
     struct xfer_error err;
     struct wire_meta meta;
     struct store_file *file;
-    char moved[300];
 
     meta_of(&meta, "dir/a", 1);
     file = store_begin(f->store, &meta, &err);
     assert_non_null(file);
-    snprintf(moved, sizeof moved, "%s/moved", f->root);
-    assert_int_equal(rename(in_root(f, "dir"), moved), 0);
     assert_int_equal(mkdir(in_root(f, "dir"), 0755), 0);
     store_abort(file);
     assert_true(exists(in_root(f, "dir")));
@@ -321,7 +339,8 @@ static const struct {
     PATH_TEST(test_link_to_itself_is_refused),
     PATH_TEST(test_link_to_proc_is_refused),
     PATH_TEST(test_link_that_comes_while_a_file_is_written_leads_nowhere),
-    PATH_TEST(test_abort_removes_no_directory_that_took_the_place),
+    PATH_TEST(test_link_that_comes_where_a_directory_was_missing_leads_nowhere),
+    PATH_TEST(test_abort_removes_no_directory_that_came_meanwhile),
     PATH_TEST(test_file_as_parent_is_refused),
     PATH_TEST(test_fifo_as_parent_is_refused),
     PATH_TEST(test_what_was_made_on_the_way_is_removed_after_a_refusal),
