@@ -1,28 +1,28 @@
 /* SPDX-License-Identifier: MIT
  *
  * See backoff.h. What was of use is started again at once for as long as there are tokens; they
- * come back one by one with time. What never was of use, or dies too often, waits: twice as long
- * each time, until it has lived for a while.
+ * come back with the time in which it was of use. What never was, or dies too often, waits: twice
+ * as long each time, until it has lived for a while.
  */
 #include "daemon/backoff.h"
 
-#define TOKENS            5.0
-#define SECONDS_PER_TOKEN 10.0
+#define TOKENS            10.0
+#define SECONDS_PER_TOKEN 2.0 /* a start takes about 0.3 s of a core */
 #define DELAY_FIRST       0.25
 #define DELAY_MAX         30.0
 #define STABLE_SECONDS    30.0
 
-void backoff_init(struct backoff *b, double now)
+void backoff_init(struct backoff *b)
 {
-    *b = (struct backoff){.delay = 0, .tokens = TOKENS, .filled = now};
+    *b = (struct backoff){.delay = 0, .tokens = TOKENS};
 }
 
-double backoff_next(struct backoff *b, double now, double lived)
+double backoff_next(struct backoff *b, double lived)
 {
-    b->tokens += (now - b->filled) / SECONDS_PER_TOKEN;
+    if (lived > 0)
+        b->tokens += lived / SECONDS_PER_TOKEN;
     if (b->tokens > TOKENS)
         b->tokens = TOKENS;
-    b->filled = now;
     if (lived >= STABLE_SECONDS)
         b->delay = 0;
     if (lived >= 0 && b->tokens >= 1) {

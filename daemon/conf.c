@@ -76,12 +76,13 @@ int conf_init(struct conf *conf, struct xfer_error *err)
     const struct passwd *pw = getpwuid(geteuid());
 
     memset(conf, 0, sizeof *conf);
-    if (places_daemon(&conf->places, geteuid(), environment, pw != NULL ? pw->pw_dir : NULL) < 0)
-        return error_set(err, XFER_CONFIG,
-                         "no places for the socket, the queue and the receiving root: uid %lu has "
-                         "no home directory (set HOME), or its "
-                         "path is too long",
-                         (unsigned long)geteuid());
+    if (places_daemon(&conf->places, geteuid(), environment, pw != NULL ? pw->pw_dir : NULL) < 0) {
+        /* Who has no home may still name every place; else conf_check() complains. */
+        if (places_daemon(&conf->places, geteuid(), environment, "/") < 0)
+            return error_set(err, XFER_CONFIG,
+                             "the paths of the home or XDG directories are too long");
+        conf->places.config[0] = conf->places.queue[0] = conf->places.incoming[0] = '\0';
+    }
 
     memcpy(conf->control_socket, conf->places.socket, sizeof conf->control_socket);
     memcpy(conf->queue_database, conf->places.queue, sizeof conf->queue_database);
@@ -366,10 +367,18 @@ static bool is_plain_word(const char *word)
 
 int conf_check(const struct conf *conf, struct xfer_error *err)
 {
-    for (size_t i = 0; i < KEYS; i++)
-        if (keys[i].type == TYPE_PATH && key_text(conf, &keys[i])[0] != '/')
-            return error_set(err, XFER_CONFIG, "%s.%s: \"%s\" is no absolute path", keys[i].section,
-                             keys[i].name, key_text(conf, &keys[i]));
+    for (size_t i = 0; i < KEYS; i++) {
+        const char *text = key_text(conf, &keys[i]);
+
+        if (keys[i].type != TYPE_PATH || text[0] == '/')
+            continue;
+        if (text[0] == '\0' && conf->places.queue[0] == '\0')
+            return error_set(err, XFER_CONFIG,
+                             "%s.%s is not set, and uid %lu has no home directory (set HOME)",
+                             keys[i].section, keys[i].name, (unsigned long)geteuid());
+        return error_set(err, XFER_CONFIG, "%s.%s: \"%s\" is no absolute path", keys[i].section,
+                         keys[i].name, text);
+    }
 
     if (strlen(conf->control_socket) >= sizeof(((struct sockaddr_un *)0)->sun_path))
         return error_set(

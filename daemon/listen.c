@@ -18,6 +18,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "daemon/log.h"
@@ -26,9 +27,14 @@
 #define BACKLOG    4096 /* the kernel takes less where somaxconn says so */
 #define SYSTEMD_FD 3
 
+/* For the ranks of a dead supervisor: how long they may take to end, and looks a second. */
+#define LEFT_SECONDS 7
+#define LEFT_LOOKS   50
+
 struct listener {
     int fd, lock;
     bool inherited; /* systemd's: its name is none of our business */
+    bool left;      /* who had the lock before died without giving it back */
     bool bound;     /* the name in the file system is ours: dev, ino */
     dev_t dev;
     ino_t ino;
@@ -138,8 +144,10 @@ static int take_lock(struct listener *l, struct xfer_error *err)
         /* The last holder removes the name before it lets go: only a lock that still bears the name
          * counts. */
         if (fstat(l->lock, &held) == 0 && lstat(l->lock_path, &named) == 0 &&
-            held.st_dev == named.st_dev && held.st_ino == named.st_ino)
+            held.st_dev == named.st_dev && held.st_ino == named.st_ino) {
+            l->left = held.st_size > 0;
             break;
+        }
         close(l->lock);
         l->lock = -1;
     }
@@ -174,6 +182,25 @@ static int remove_stale(const char *path, const struct sockaddr_un *addr, struct
     if (unlink(path) < 0 && errno != ENOENT)
         return error_set_errno(err, errno, "%s: the stale socket cannot be removed", path);
     return 0;
+}
+
+/* The ranks of a killed supervisor need a moment to end; until then they hold its socket. */
+static int clear_name(const struct listener *l, const struct sockaddr_un *addr,
+                      struct xfer_error *err)
+{
+    const struct timespec pause = {.tv_nsec = 1000000000 / LEFT_LOOKS};
+
+    for (int looks = l->left ? LEFT_SECONDS * LEFT_LOOKS : 1;; looks--) {
+        struct xfer_error why = XFER_ERROR_INIT;
+
+        if (remove_stale(l->path, addr, &why) == 0)
+            return 0;
+        if (why.code != XFER_TOO_BUSY || looks <= 1) {
+            *err = why;
+            return -1;
+        }
+        nanosleep(&pause, NULL);
+    }
 }
 
 static int find_group(const char *name, gid_t *gid, struct xfer_error *err)
@@ -228,7 +255,7 @@ static int bind_own(struct listener *l, const struct conf *conf, struct xfer_err
     snprintf(l->lock_path, sizeof l->lock_path, "%.*s.lock", (int)sizeof addr.sun_path, l->path);
 
     if (ensure_directory(conf, l->path, err) < 0 || take_lock(l, err) < 0 ||
-        remove_stale(l->path, &addr, err) < 0)
+        clear_name(l, &addr, err) < 0)
         return -1;
 
     l->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);

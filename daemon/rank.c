@@ -191,10 +191,16 @@ static void stop(struct rank *r, const char *why)
     log_info("stopping: %s", why);
     r->leaving = STOPPING;
     alarm(STOP_HARD); /* SIGALRM ends the process, whatever hangs */
-    if (r->rank == 0)
-        server_stop(r->server, STOP_TRANSFERS, on_server_stopped, r);
-    else
+    if (r->rank == 1) {
         link_stop(r->link); /* rank 0 orders the end */
+        return;
+    }
+    server_stop(r->server, STOP_TRANSFERS, on_server_stopped, r);
+    /* Where the supervisor is gone nobody may wait in vain at its socket. */
+    if (r->orphaned && !r->listener) {
+        close(r->listen_fd);
+        r->listen_fd = -1;
+    }
 }
 
 static void on_link_stop(void *user)

@@ -52,6 +52,7 @@ struct supervisor {
     struct runtime *runtime;
     struct ranks *ranks;
     struct launch_options launch;
+    struct conf conf; /* for the ranks */
     char launcher[XFER_PATH_SIZE];
 
     enum state state;
@@ -71,6 +72,10 @@ struct supervisor {
     ev_timer timer;
     ev_child child;
     ev_signal term, intr, hup;
+};
+
+struct text {
+    char text[128];
 };
 
 static void launch(struct supervisor *s);
@@ -154,8 +159,7 @@ static void generation_over(struct supervisor *s)
         finish(s, 1);
         return;
     }
-    delay = backoff_next(&s->backoff, seconds_now(),
-                         s->ready_at > 0 ? seconds_now() - s->ready_at : -1);
+    delay = backoff_next(&s->backoff, s->ready_at > 0 ? seconds_now() - s->ready_at : -1);
     if (delay > 0)
         log_notice("the ranks are started again in %g s", delay);
     s->state = PAUSING;
@@ -257,8 +261,20 @@ static void on_gone(void *user, int rank)
     look(s);
 }
 
+/* In front of why a start failed: with two hosts it mostly is the other one that cannot be had. */
+static const char *on_the_way(const struct supervisor *s, struct text *to)
+{
+    const char *peer = s->options->conf->peer_host;
+
+    to->text[0] = '\0';
+    if (s->state == LAUNCHING && peer[0] != '\0')
+        snprintf(to->text, sizeof to->text, "no rank on %.*s: ", (int)sizeof to->text - 16, peer);
+    return to->text;
+}
+
 static void on_child(struct ev_loop *loop, ev_child *w, int revents)
 {
+    struct text to;
     struct supervisor *s = w->data;
 
     (void)loop;
@@ -266,9 +282,11 @@ static void on_child(struct ev_loop *loop, ev_child *w, int revents)
     if (w->rpid == s->launcher_pid) {
         s->launcher_pid = 0;
         if (WIFSIGNALED(w->rstatus))
-            end_generation(s, "the MPI launcher was killed by signal %d", WTERMSIG(w->rstatus));
+            end_generation(s, "%sthe MPI launcher was killed by signal %d", on_the_way(s, &to),
+                           WTERMSIG(w->rstatus));
         else
-            end_generation(s, "the MPI launcher ended with status %d", WEXITSTATUS(w->rstatus));
+            end_generation(s, "%sthe MPI launcher ended with status %d", on_the_way(s, &to),
+                           WEXITSTATUS(w->rstatus));
     }
     look(s);
 }
@@ -299,13 +317,14 @@ static void launch(struct supervisor *s)
 
 static void on_timer(struct ev_loop *loop, ev_timer *w, int revents)
 {
+    struct text to;
     struct supervisor *s = w->data;
 
     (void)loop;
     (void)revents;
     switch (s->state) {
     case LAUNCHING:
-        end_generation(s, "the ranks were not ready in time");
+        end_generation(s, "%sthe ranks were not ready in time", on_the_way(s, &to));
         break;
     case RUNNING:
         end_generation(s, "rank 0 said nothing for %g s", HANDOFF_SILENCE_SECONDS);
@@ -420,6 +439,10 @@ static int prepare(struct supervisor *s, struct xfer_error *err)
     s->listener = listener_create(s->options->conf, err);
     if (s->listener == NULL)
         return -1;
+    s->conf = *s->options->conf;
+    if (listener_path(s->listener)[0] == '/') /* systemd's may be another than the configured one */
+        snprintf(s->conf.control_socket, sizeof s->conf.control_socket, "%s",
+                 listener_path(s->listener));
     s->runtime = runtime_create(s->options->conf, err);
     if (s->runtime == NULL)
         return -1;
@@ -427,7 +450,7 @@ static int prepare(struct supervisor *s, struct xfer_error *err)
     if (s->ranks == NULL)
         return -1;
     s->launch = (struct launch_options){
-        .conf = s->options->conf,
+        .conf = &s->conf,
         .launcher = s->launcher,
         .open_mpi = open_mpi,
         .program = s->options->program,
@@ -462,7 +485,7 @@ int supervise_run(const struct supervise_options *options)
         log_error("no event loop");
         return 1;
     }
-    backoff_init(&s.backoff, seconds_now());
+    backoff_init(&s.backoff);
     orphans_adopt();
     watch(&s);
     if (prepare(&s, &err) < 0) {

@@ -20,10 +20,11 @@
 #include "daemon/link/outbox.h"
 #include "daemon/link/pace.h"
 
-#define TICK_WITH_BELL    1.0   /* seconds: only a safety net */
-#define TICK_RECEIVER     0.005 /* without a bell */
-#define TICK_SENDER       1.0   /* without a bell: nothing comes unasked */
-#define HANDSHAKE_STEP_NS 200000
+#define TICK_WITH_BELL        1.0   /* seconds: only a safety net */
+#define TICK_RECEIVER         0.005 /* without a bell */
+#define TICK_SENDER           1.0   /* without a bell: nothing comes unasked */
+#define HANDSHAKE_STEP_NS     100000
+#define HANDSHAKE_STEP_MAX_NS 5000000
 
 struct ping {
     struct ping *next;
@@ -92,19 +93,13 @@ int link_finalize(struct xfer_error *err)
     return mpi_check(MPI_Finalize(), "MPI_Finalize", err);
 }
 
-void link_abort(int status)
-{
-    MPI_Abort(MPI_COMM_WORLD, status);
-    _exit(status);
-}
-
 /* ---- handshake ---- */
 
 /* The only waits of the link: at start, with a deadline, sleeping between looks. */
 static int wait_request(MPI_Request *request, MPI_Status *status, double deadline, const char *what,
                         struct xfer_error *err)
 {
-    const struct timespec step = {.tv_nsec = HANDSHAKE_STEP_NS};
+    struct timespec step = {.tv_nsec = HANDSHAKE_STEP_NS};
     int done = 0;
 
     for (;;) {
@@ -116,7 +111,19 @@ static int wait_request(MPI_Request *request, MPI_Status *status, double deadlin
             return error_set(err, XFER_PEER_DOWN, "%s: the other rank did not answer in time",
                              what);
         nanosleep(&step, NULL);
+        if (step.tv_nsec < HANDSHAKE_STEP_MAX_NS)
+            step.tv_nsec *= 2;
     }
+}
+
+/* Collective calls spin until all are there, and the other rank may still wait for its root. */
+static int meet(double deadline, struct xfer_error *err)
+{
+    MPI_Request request;
+
+    if (mpi_check(MPI_Ibarrier(MPI_COMM_WORLD, &request), "MPI_Ibarrier", err))
+        return -1;
+    return wait_request(&request, MPI_STATUS_IGNORE, deadline, "start", err);
 }
 
 static int send_hello(struct link *link, const struct wire_hello *hello, double deadline,
@@ -482,7 +489,7 @@ struct link *link_start(struct ev_loop *loop, const struct link_options *options
 
     if (options->rank == 0 && check_memory(options->lanes, options->chunk, err))
         goto fail;
-    if (make_bell(link, err))
+    if (meet(deadline, err) || make_bell(link, err))
         goto fail;
     if (options->rank == 0 ? handshake_offer(link, deadline, err)
                            : handshake_answer(link, deadline, err))

@@ -23,8 +23,6 @@ struct link;
  * are set. */
 int link_init(int *argc, char ***argv, int *rank, int *size, struct xfer_error *err);
 int link_finalize(struct xfer_error *err);
-/* End both ranks now, without order. Does not return. */
-void link_abort(int status) __attribute__((noreturn));
 
 struct link_options {
     int rank, peer;        /* own rank, and the one to talk to */
