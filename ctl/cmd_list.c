@@ -20,9 +20,11 @@ const struct option_spec cmd_list_options[] = {
     {"user", 0, "USER", "only those of that user"},
     {"since", 0, "TIME",
      "only unfinished ones and what ended since: a duration back, or @UNIX-TIME"},
-    {"limit", 0, "N", "at most so many finished ones (default: 20)"},
+    {"limit", 0, "N", "at most so many jobs in all (default: the last 20 finished ones)"},
     {NULL},
 };
+
+#define NUMBER_SIZE 24
 
 enum {
     COL_JOB,
@@ -232,8 +234,20 @@ static int parse_since(struct ctl *ctl, const char *text, double *since)
     return 0;
 }
 
+/* The daemon looks names up in /etc/passwd alone, because anything more may block; here there is
+ * time to ask the directory service. A name that nobody knows goes as it is: the daemon says so. */
+static char *user_number(const char *user, char number[NUMBER_SIZE])
+{
+    struct passwd *pw = getpwnam(user);
+
+    if (!pw)
+        return (char *)user; /* borrowed: params is never freed */
+    snprintf(number, NUMBER_SIZE, "%lu", (unsigned long)pw->pw_uid);
+    return number;
+}
+
 static int parse_options(struct ctl *ctl, const struct arguments *args,
-                         struct control_params *params, double *since)
+                         struct control_params *params, double *since, char number[NUMBER_SIZE])
 {
     const char *value;
 
@@ -246,7 +260,7 @@ static int parse_options(struct ctl *ctl, const struct arguments *args,
     if ((value = arguments_option(args, "user"))) {
         if (*value == '\0' || !text_is_utf8(value, strlen(value)))
             return ctl_usage(ctl, "--user is the name or the number of a user");
-        params->user = (char *)value; /* borrowed: params is never freed */
+        params->user = user_number(value, number);
     }
     if ((value = arguments_option(args, "since"))) {
         int exit_code = parse_since(ctl, value, since);
@@ -274,13 +288,14 @@ int cmd_list(struct ctl *ctl, const struct arguments *args)
     struct control_params params;
     struct control_incoming in;
     double since = -INFINITY;
+    char number[NUMBER_SIZE];
     char **jobs = NULL;
     size_t n = 0;
     int exit_code;
     struct session *session;
 
     control_params_init(&params);
-    exit_code = parse_options(ctl, args, &params, &since);
+    exit_code = parse_options(ctl, args, &params, &since, number);
     if (exit_code)
         return exit_code;
     session = ctl_session(ctl, &exit_code);
