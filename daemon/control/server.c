@@ -255,9 +255,11 @@ static size_t most_clients(void)
 {
     struct rlimit limit;
 
-    if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= XFER_CLIENTS_MAX + DESCRIPTORS_KEPT)
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0 ||
+        limit.rlim_cur >= XFER_CLIENTS_MAX + DESCRIPTORS_KEPT)
         return XFER_CLIENTS_MAX;
-    return limit.rlim_cur >= 2 * DESCRIPTORS_KEPT ? limit.rlim_cur - DESCRIPTORS_KEPT : limit.rlim_cur / 2;
+    return limit.rlim_cur >= 2 * DESCRIPTORS_KEPT ? limit.rlim_cur - DESCRIPTORS_KEPT
+                                                  : limit.rlim_cur / 2;
 }
 
 static int make_parts(struct server *s, const struct server_options *o, struct xfer_error *err)

@@ -182,25 +182,6 @@ static int take_lock(struct store *store, double wait, struct xfer_error *err)
     return 0;
 }
 
-/* Asking umask() itself would change it for a moment, under the eyes of other threads. */
-static mode_t current_umask(void)
-{
-    FILE *status = fopen("/proc/self/status", "re");
-    char line[256];
-    unsigned mask;
-    bool found = false;
-
-    while (status != NULL && !found && fgets(line, sizeof line, status) != NULL)
-        found = sscanf(line, "Umask: %o", &mask) == 1;
-    if (status != NULL)
-        fclose(status);
-    if (!found) {
-        mask = umask(077);
-        umask((mode_t)mask);
-    }
-    return (mode_t)mask & 0777;
-}
-
 /* File systems without O_TMPFILE, old kernels, a root without /proc: find out once. */
 static bool tmpfile_works(struct store *store)
 {
@@ -227,7 +208,6 @@ struct store *store_open(const struct store_options *options, double lock_wait,
     store->root_fd = store->own_fd = store->lock_fd = store->partial_fd = store->beside_fd = -1;
     store->dir_mode = options->dir_mode;
     store->file_mode = options->file_mode;
-    store->umask = current_umask();
     atomic_init(&store->openat2, !options->no_openat2);
     atomic_init(&store->beside_only, false);
     atomic_init(&store->counter, 0);

@@ -23,9 +23,8 @@ struct store_file;
 
 struct store_options {
     const char *root;  /* absolute; made (0700 parents as needed, itself dir_mode) when missing */
-    unsigned dir_mode; /* of directories that are made, default 0777 & ~umask semantics are the
-                          caller's: given mode is set exactly */
-    int file_mode;     /* -1: the source's mode & 0777 less the umask; else exactly this */
+    unsigned dir_mode; /* of directories that are made: set exactly, whatever the umask */
+    int file_mode;     /* -1: the source's, but for set-id and sticky bits; else exactly this */
     bool no_openat2;   /* tests: take the component-by-component way */
     bool no_tmpfile;   /* tests: as on file systems without O_TMPFILE */
 };

@@ -151,7 +151,7 @@ static struct store_file *create(struct store *store, const struct wire_meta *me
     file->job = meta->job;
     file->file = meta->file;
     file->mode = store->file_mode >= 0 ? (mode_t)store->file_mode & 0777
-                                       : (mode_t)meta->mode & 0777 & ~store->umask;
+                                       : (mode_t)meta->mode & 0777;
     file->mtime.tv_sec = (time_t)meta->mtime_sec;
     file->mtime.tv_nsec = (long)meta->mtime_nsec;
     file->overwrite = meta->overwrite;

@@ -31,7 +31,6 @@ struct store {
     struct store_mount partial_mount;
     unsigned dir_mode;
     int file_mode;
-    mode_t umask;
     atomic_bool openat2;     /* this kernel lets us */
     atomic_bool tmpfile;     /* O_TMPFILE and linkat() of it work in the root */
     atomic_bool beside_only; /* a rename from partial/ said EXDEV where nothing had announced it */

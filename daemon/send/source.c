@@ -23,9 +23,6 @@ int source_init(struct source *s, const char *path, struct xfer_error *err)
 static int fail(struct source *s, int errnum, struct xfer_error *err)
 {
     error_set_errno(err, errnum, "%s", s->path);
-    /* EEXIST, ELOOP and the like mean something else for a destination. */
-    if (err->code == XFER_UNSAFE_PATH || err->code == XFER_DESTINATION_EXISTS)
-        err->code = XFER_IO;
     return error_about(err, XFER_SIDE_SENDER, s->path);
 }
 
