@@ -27,6 +27,11 @@ bool client_is_admin(const struct client *c)
     return c->admin;
 }
 
+bool client_is_mute(const struct client *c)
+{
+    return c->mute;
+}
+
 struct ev_loop *client_loop(const struct client *c)
 {
     return c->group->loop;

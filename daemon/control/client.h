@@ -8,8 +8,8 @@
  * unsent bytes nothing more is read or run for that client until half of it has gone.
  * - End of input: what is there is run, what is owed is given, then the connection closes. It says
  * nothing about jobs.
- * - A client that can't be written to any more is mute: what it had sent is still run, replies are
- * dropped, then it closes.
+ * - A client that can't be written to any more is mute: what it had sent is still run, unless it
+ * only asks; replies are dropped, then it closes.
  * - A line that is too long: the error is its last reply; more input is thrown away, bounded in
  * bytes and time.
  */
@@ -34,6 +34,7 @@ void client_close(struct client *c);
 
 uid_t client_uid(const struct client *c);
 bool client_is_admin(const struct client *c);
+bool client_is_mute(const struct client *c);
 struct ev_loop *client_loop(const struct client *c);
 
 /* What events/ keeps of it: NULL at first; whoever sets it clears it when told that the client has

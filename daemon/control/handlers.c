@@ -257,6 +257,12 @@ static handler *const handlers[METHOD_COUNT] = {
     [METHOD_EVENTS_UNSUBSCRIBE] = events_unsubscribe_handler,
 };
 
+/* Whether it does more than answer. */
+static bool has_effect(enum method_id method)
+{
+    return method == METHOD_TRANSFER_SUBMIT || method == METHOD_TRANSFER_CANCEL;
+}
+
 void handlers_run(struct control *c, struct reply *reply, const struct control_request *request)
 {
     struct xfer_error err = XFER_ERROR_INIT;
@@ -266,6 +272,8 @@ void handlers_run(struct control *c, struct reply *reply, const struct control_r
     } else if (c->stopping) {
         error_set(&err, XFER_STOPPING, "the daemon is stopping");
         reply_error(reply, &err, 0);
+    } else if (client_is_mute(reply_client(reply)) && !has_effect(request->method->id)) {
+        reply_drop(reply); /* thousands of questions may be left of one who has gone */
     } else {
         handlers[request->method->id](c, reply, &request->params);
     }
