@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: MIT
+#
+# The supervisor is killed: everything else ends by itself, and whoever starts xferd again finds nothing in the way.
+
+load xferd
+load life
+
+setup() { make_place; }
+
+teardown() {
+    end_clients
+    remove_place
+}
+
+# ends_by_itself NAME...: what is left when these were killed is gone soon, without anybody's help.
+ends_by_itself() {
+    open_raw
+    know_daemon
+    end_these "$@"
+    wait "$XFERD_PID" || true
+    within 10 gone "$LISTENER"
+    within 20 none_of_ours
+    XFERD_PID=
+}
+
+starts_again() {
+    start_xferd
+    still_serves
+    only_files
+    within 10 one_generation_left
+    stop_xferd
+    nothing_left
+}
+
+@test "the supervisor is killed in the middle of a transfer: nothing is left; who waits is told after half a minute" {
+    start_slow
+    begin_moving
+    ends_by_itself supervisor
+    within 10 nothing_left
+    only_files
+    client_ends
+    [ "$status" -eq 3 ]
+    grep -q "$S" "$D/said"
+    grep -q 'job 1' "$D/said"
+    not grep -q 'goes on' "$D/said"
+    starts_again
+}
+
+@test "the supervisor is killed when idle: all ends by itself, nothing is left" {
+    start_xferd
+    still_serves
+    ends_by_itself supervisor
+    within 10 nothing_left
+    starts_again
+}
+
+@test "supervisor and launcher are killed: the ranks end by themselves, the next start sweeps" {
+    start_slow
+    begin_moving --timeout 2
+    ends_by_itself supervisor launcher
+    local runtime=$RUNTIME shared=$SHARED
+    starts_again
+    [ ! -e "$runtime" ]
+    [ ! -e "$shared" ]
+}
+
+@test "all but rank 1 are killed: it ends by itself, the next start sweeps" {
+    start_slow
+    begin_moving --timeout 2
+    ends_by_itself supervisor launcher rank0
+    local runtime=$RUNTIME shared=$SHARED
+    starts_again
+    [ ! -e "$runtime" ]
+    [ ! -e "$shared" ]
+}
+
+@test "all four are killed at once: the next start sweeps" {
+    start_slow
+    begin_moving --timeout 2
+    ends_by_itself supervisor launcher rank0 rank1
+    local runtime=$RUNTIME shared=$SHARED
+    starts_again
+    [ ! -e "$runtime" ]
+    [ ! -e "$shared" ]
+}
+
+@test "a daemon that is started right after the supervisor's death waits for the old ranks" {
+    start_slow
+    begin_moving --timeout 2
+    know_daemon
+    local old=("$RANK0" "$RANK1")
+    end_these supervisor
+    wait "$XFERD_PID" || true
+    start_xferd
+    still_serves
+    only_files
+    within 10 gone "${old[0]}"
+    within 10 gone "${old[1]}"
+    within 10 one_generation_left
+}
