@@ -36,12 +36,13 @@ static void on_connection(struct ev_loop *loop, ev_io *w, int revents)
         int fd = accept4(a->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
         if (fd >= 0) {
-            a->said = false;
             a->connected(a->user, fd);
             continue;
         }
-        if (errno == EAGAIN)
+        if (errno == EAGAIN) {
+            a->said = false; /* nobody waits any more: what comes next is news */
             return;
+        }
         if (errno == EINTR || errno == ECONNABORTED || errno == EPROTO)
             continue;
         if (!a->said)
