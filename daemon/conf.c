@@ -62,6 +62,8 @@ static const struct key {
     {"link", "lanes", TYPE_COUNT, MEMBER(link_lanes), 1, XFER_LANES_MAX, "transfers at once"},
     {"link", "chunk", TYPE_SIZE, MEMBER(link_chunk), XFER_CHUNK_MIN, XFER_CHUNK_MAX,
      "bytes of one data message"},
+    {"link", "timeout", TYPE_COUNT, MEMBER(link_timeout), 5, 3600,
+     "seconds of silence after which the other rank counts as gone"},
     {"log", "level", TYPE_LEVEL, MEMBER(log_level), 0, 0, "error, warning, notice, info or debug"},
 };
 #define KEYS (sizeof keys / sizeof keys[0])
@@ -94,6 +96,7 @@ int conf_init(struct conf *conf, struct xfer_error *err)
     conf->store_file_mode = -1;
     conf->link_lanes = 4;
     conf->link_chunk = 256 * 1024;
+    conf->link_timeout = 30;
     conf->log_level = LOG_LEVEL_NOTICE;
     return 0;
 }

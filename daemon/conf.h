@@ -34,8 +34,9 @@ struct conf {
     char peer_user[256];
     char peer_agent[XFER_PATH_SIZE]; /* command in place of ssh */
 
-    int64_t link_lanes; /* 1 .. XFER_LANES_MAX, default 4 */
-    int64_t link_chunk; /* XFER_CHUNK_MIN .. XFER_CHUNK_MAX, default 256 KiB */
+    int64_t link_lanes;   /* 1 .. XFER_LANES_MAX, default 4 */
+    int64_t link_chunk;   /* XFER_CHUNK_MIN .. XFER_CHUNK_MAX, default 256 KiB */
+    int64_t link_timeout; /* seconds of silence, 5 .. 3600, default 30 */
 
     int log_level; /* enum log_level, default notice */
 };

@@ -28,7 +28,7 @@
 #include "daemon/work/pool.h"
 
 #define HEARTBEAT      5.0  /* seconds between questions over the link */
-#define DEADLINE       30.0 /* seconds of silence, or of handshake */
+#define HANDSHAKE      30.0 /* seconds for it at start */
 #define LOCK_WAIT      10.0 /* seconds for a former generation to leave the root */
 #define LISTENER_WAIT  20.0
 #define TICK           5.0 /* seconds between signs of life to the supervisor */
@@ -327,7 +327,8 @@ static int start(struct rank *r, struct xfer_error *err)
                                    .chunk = (uint32_t)r->conf->link_chunk,
                                    .runtime = r->options->runtime,
                                    .heartbeat = HEARTBEAT,
-                                   .deadline = DEADLINE};
+                                   .handshake = HANDSHAKE,
+                                   .silence = (double)r->conf->link_timeout};
 
     if (r->rank == 0 &&
         getrandom(options.queue_id, sizeof(options.queue_id), 0) != sizeof(options.queue_id))

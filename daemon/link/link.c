@@ -8,23 +8,15 @@
 #include "daemon/link/link.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <time.h>
-#include <unistd.h>
 
-#include "daemon/link/doorbell.h"
-#include "daemon/link/lane_impl.h"
+#include "daemon/link/link_impl.h"
 #include "daemon/link/mpi_error.h"
-#include "daemon/link/outbox.h"
-#include "daemon/link/pace.h"
 
-#define TICK_WITH_BELL        1.0   /* seconds: only a safety net */
-#define TICK_RECEIVER         0.005 /* without a bell */
-#define TICK_SENDER           1.0   /* without a bell: nothing comes unasked */
-#define HANDSHAKE_STEP_NS     100000
-#define HANDSHAKE_STEP_MAX_NS 5000000
+#define TICK_WITH_BELL 1.0   /* seconds: only a safety net */
+#define TICK_RECEIVER  0.005 /* without a bell */
+#define TICK_SENDER    1.0   /* without a bell: nothing comes unasked */
 
 struct ping {
     struct ping *next;
@@ -32,36 +24,7 @@ struct ping {
     void *user;
 };
 
-struct link {
-    struct ev_loop *loop;
-    struct link_options options;
-    const struct link_events *events;
-    void *user;
-
-    struct outbox control;
-    MPI_Request in_request;
-    unsigned char in[XFER_MESSAGE_MAX];
-
-    struct lane **lanes;
-    unsigned n_lanes;
-    struct doorbell *bell;
-    struct pace *pace;
-    struct link_peer peer;
-    uint32_t chunk;
-
-    struct ev_timer heartbeat;
-    double last_heard; /* seconds_now() of the last sign of life */
-    uint64_t number;   /* of the question under way, 0: none */
-    uint64_t last_number;
-    double asked_at;
-    struct ping *pings, *pings_next; /* told by the answer under way; by the one after it */
-    uint64_t free_bytes, total_bytes;
-
-    bool failed, told;
-    struct xfer_error why;
-};
-
-static double seconds_now(void)
+double link_clock(void)
 {
     struct timespec ts;
 
@@ -93,197 +56,6 @@ int link_finalize(struct xfer_error *err)
     return mpi_check(MPI_Finalize(), "MPI_Finalize", err);
 }
 
-/* ---- handshake ---- */
-
-/* The only waits of the link: at start, with a deadline, sleeping between looks. */
-static int wait_request(MPI_Request *request, MPI_Status *status, double deadline, const char *what,
-                        struct xfer_error *err)
-{
-    struct timespec step = {.tv_nsec = HANDSHAKE_STEP_NS};
-    int done = 0;
-
-    for (;;) {
-        if (mpi_check(MPI_Test(request, &done, status), what, err))
-            return -1;
-        if (done)
-            return 0;
-        if (seconds_now() > deadline)
-            return error_set(err, XFER_PEER_DOWN, "%s: the other rank did not answer in time",
-                             what);
-        nanosleep(&step, NULL);
-        if (step.tv_nsec < HANDSHAKE_STEP_MAX_NS)
-            step.tv_nsec *= 2;
-    }
-}
-
-/* Collective calls spin until all are there, and the other rank may still wait for its root. */
-static int meet(double deadline, struct xfer_error *err)
-{
-    MPI_Request request;
-
-    if (mpi_check(MPI_Ibarrier(MPI_COMM_WORLD, &request), "MPI_Ibarrier", err))
-        return -1;
-    return wait_request(&request, MPI_STATUS_IGNORE, deadline, "start", err);
-}
-
-static int send_hello(struct link *link, const struct wire_hello *hello, double deadline,
-                      struct xfer_error *err)
-{
-    unsigned char msg[XFER_MESSAGE_MAX];
-    size_t len = wire_hello_encode(hello, msg);
-    MPI_Request request;
-
-    if (mpi_check(MPI_Isend(msg, (int)len, MPI_BYTE, link->options.peer, WIRE_TAG_HELLO,
-                            MPI_COMM_WORLD, &request),
-                  "MPI_Isend", err))
-        return -1;
-    return wait_request(&request, MPI_STATUS_IGNORE, deadline, "hello", err);
-}
-
-static int receive_hello(struct link *link, struct wire_hello *hello, double deadline,
-                         struct xfer_error *err)
-{
-    unsigned char msg[XFER_MESSAGE_MAX];
-    MPI_Request request;
-    MPI_Status status;
-    int count = 0;
-
-    if (mpi_check(MPI_Irecv(msg, sizeof(msg), MPI_BYTE, link->options.peer, WIRE_TAG_HELLO,
-                            MPI_COMM_WORLD, &request),
-                  "MPI_Irecv", err) ||
-        wait_request(&request, &status, deadline, "hello", err) ||
-        mpi_check(MPI_Get_count(&status, MPI_BYTE, &count), "MPI_Get_count", err))
-        return -1;
-    return wire_hello_decode(msg, (size_t)count, hello, err);
-}
-
-/* A bell only where both ranks share a machine. */
-static int make_bell(struct link *link, struct xfer_error *err)
-{
-    MPI_Comm shared;
-    int size = 0;
-
-    if (mpi_check(
-            MPI_Comm_split_type(MPI_COMM_WORLD, MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, &shared),
-            "MPI_Comm_split_type", err) ||
-        mpi_check(MPI_Comm_size(shared, &size), "MPI_Comm_size", err))
-        return -1;
-    MPI_Comm_free(&shared);
-    if (size < 2)
-        return 0;
-    link->bell = doorbell_create(link->options.runtime, link->options.rank, err);
-    return link->bell ? 0 : -1;
-}
-
-static void introduce(const struct link *link, struct wire_hello *hello)
-{
-    memset(hello, 0, sizeof(*hello));
-    hello->version = WIRE_VERSION;
-    hello->lanes = link->options.lanes;
-    hello->chunk = link->options.chunk;
-    hello->window = XFER_LANE_FILES_MAX;
-    hello->pid = (uint64_t)getpid();
-    memcpy(hello->queue_id, link->options.queue_id, sizeof(hello->queue_id));
-    if (gethostname(hello->host, sizeof(hello->host) - 1))
-        snprintf(hello->host, sizeof(hello->host), "unknown");
-    snprintf(hello->root, sizeof(hello->root), "%s", link->options.root ? link->options.root : "");
-    if (link->bell)
-        snprintf(hello->doorbell, sizeof(hello->doorbell), "%s", doorbell_path(link->bell));
-}
-
-static void remember_peer(struct link *link, const struct wire_hello *hello)
-{
-    link->peer.rank = link->options.peer;
-    link->peer.pid = (int64_t)hello->pid;
-    memcpy(link->peer.host, hello->host, sizeof(link->peer.host));
-    memcpy(link->peer.root, hello->root, sizeof(link->peer.root));
-    link->peer.free_bytes = link->peer.total_bytes = -1;
-}
-
-static int check_memory(uint32_t lanes, uint32_t chunk, struct xfer_error *err)
-{
-    int64_t need = (int64_t)lanes * chunk * XFER_RING_CHUNKS;
-
-    if (need <= XFER_RING_MEMORY_MAX)
-        return 0;
-    return error_set(
-        err, XFER_CONFIG,
-        "%u lanes with %d chunks of %u bytes are more memory than allowed (%lld bytes)", lanes,
-        XFER_RING_CHUNKS, chunk, (long long)XFER_RING_MEMORY_MAX);
-}
-
-static int handshake_offer(struct link *link, double deadline, struct xfer_error *err)
-{
-    struct wire_hello mine, theirs;
-
-    introduce(link, &mine);
-    if (send_hello(link, &mine, deadline, err) || receive_hello(link, &theirs, deadline, err))
-        return -1;
-    if (theirs.error.code != XFER_OK) {
-        *err = theirs.error;
-        return -1;
-    }
-    if (theirs.version != WIRE_VERSION || theirs.lanes != mine.lanes ||
-        theirs.chunk != mine.chunk || theirs.window != mine.window)
-        return error_set(err, XFER_PROTOCOL, "hello: the other rank answered with other terms");
-    remember_peer(link, &theirs);
-    link->chunk = mine.chunk;
-    link->n_lanes = mine.lanes;
-    if (link->bell && !theirs.doorbell[0])
-        return error_set(err, XFER_PROTOCOL, "hello: the other rank has no doorbell");
-    return link->bell ? doorbell_connect(link->bell, theirs.doorbell, err) : 0;
-}
-
-static int handshake_answer(struct link *link, double deadline, struct xfer_error *err)
-{
-    struct wire_hello mine, theirs;
-    struct xfer_error why = XFER_ERROR_INIT;
-
-    introduce(link, &mine);
-    if (receive_hello(link, &theirs, deadline, err))
-        return -1;
-    mine.lanes = theirs.lanes;
-    mine.chunk = theirs.chunk;
-    mine.window = theirs.window;
-    if (link->options.refuse)
-        why = *link->options.refuse;
-    else if (theirs.version < WIRE_VERSION)
-        error_set(&why, XFER_PROTOCOL, "hello: rank %d speaks version %u, this one %d",
-                  link->options.peer, theirs.version, WIRE_VERSION);
-    else if (check_memory(theirs.lanes, theirs.chunk, &why) == 0 && link->bell)
-        doorbell_connect(link->bell, theirs.doorbell, &why);
-    mine.error = why;
-    if (send_hello(link, &mine, deadline, err))
-        return -1;
-    if (why.code != XFER_OK) {
-        *err = why;
-        return -1;
-    }
-    remember_peer(link, &theirs);
-    link->chunk = theirs.chunk;
-    link->n_lanes = theirs.lanes;
-    return 0;
-}
-
-static int make_lanes(struct link *link, struct xfer_error *err)
-{
-    enum lane_end end = link->options.rank == 0 ? LANE_SENDING : LANE_RECEIVING;
-
-    link->lanes = calloc(link->n_lanes, sizeof(*link->lanes));
-    if (!link->lanes)
-        return error_set_errno(err, ENOMEM, "lanes");
-    for (unsigned i = 0; i < link->n_lanes; i++) {
-        MPI_Comm comm;
-
-        if (mpi_check(MPI_Comm_dup(MPI_COMM_WORLD, &comm), "MPI_Comm_dup", err))
-            return -1;
-        link->lanes[i] = lane_create(link, comm, link->options.peer, end, link->chunk, err);
-        if (!link->lanes[i])
-            return -1;
-    }
-    return 0;
-}
-
 /* ---- control messages ---- */
 
 static void control_send(struct link *link, int tag, const void *msg, size_t len)
@@ -310,7 +82,7 @@ static void send_heartbeat(struct link *link, uint64_t number, bool answer)
 static void ask(struct link *link)
 {
     link->number = ++link->last_number;
-    link->asked_at = seconds_now();
+    link->asked_at = link_clock();
     send_heartbeat(link, link->number, false);
 }
 
@@ -335,7 +107,7 @@ static int on_heartbeat(struct link *link, const void *msg, size_t len, struct x
     }
     if (beat.number != link->number)
         return error_set(err, XFER_PROTOCOL, "heartbeat: an answer to no question");
-    round_trip = seconds_now() - link->asked_at;
+    round_trip = link_clock() - link->asked_at;
     link->number = 0;
     ping = link->pings;
     link->pings = link->pings_next;
@@ -449,13 +221,18 @@ static void on_heartbeat_timer(struct ev_loop *loop, struct ev_timer *w, int rev
 {
     struct link *link = w->data;
     struct xfer_error err = XFER_ERROR_INIT;
-    double silent = seconds_now() - link->last_heard;
 
     (void)loop;
     (void)revents;
-    if (silent > link->options.deadline) {
+    /* Counted in turns of this timer, not by the clock: a rank that was itself stopped for a while
+     * must look first before it blames the other. */
+    link->silent += link->options.heartbeat;
+    if (link->heard)
+        link->silent = 0;
+    link->heard = false;
+    if (link->silent >= link->options.silence) {
         error_set(&err, XFER_PEER_DOWN, "nothing was heard of rank %d on %s for %.0f s",
-                  link->options.peer, link->peer.host, silent);
+                  link->options.peer, link->peer.host, link->silent);
         link_fail(link, &err);
         pace_kick(link->pace);
     } else if (link->number == 0 && link->options.rank == 0) {
@@ -465,12 +242,31 @@ static void on_heartbeat_timer(struct ev_loop *loop, struct ev_timer *w, int rev
 
 /* ---- life ---- */
 
+static int make_lanes(struct link *link, struct xfer_error *err)
+{
+    enum lane_end end = link->options.rank == 0 ? LANE_SENDING : LANE_RECEIVING;
+
+    link->lanes = calloc(link->n_lanes, sizeof(*link->lanes));
+    if (!link->lanes)
+        return error_set_errno(err, ENOMEM, "lanes");
+    for (unsigned i = 0; i < link->n_lanes; i++) {
+        MPI_Comm comm;
+
+        if (mpi_check(MPI_Comm_dup(MPI_COMM_WORLD, &comm), "MPI_Comm_dup", err))
+            return -1;
+        link->lanes[i] = lane_create(link, comm, link->options.peer, end, link->chunk, err);
+        if (!link->lanes[i])
+            return -1;
+    }
+    return 0;
+}
+
 struct link *link_start(struct ev_loop *loop, const struct link_options *options,
                         const struct link_events *events, void *user, struct xfer_error *err)
 {
     static const struct pace_client client = {link_poll, link_sending, link_expecting};
-    double deadline = seconds_now() + options->deadline, tick;
     struct link *link = calloc(1, sizeof(*link));
+    double tick;
 
     if (!link) {
         error_set_errno(err, ENOMEM, "link");
@@ -482,19 +278,11 @@ struct link *link_start(struct ev_loop *loop, const struct link_options *options
     link->user = user;
     link->in_request = MPI_REQUEST_NULL;
     link->free_bytes = link->total_bytes = UINT64_MAX;
-    link->last_heard = seconds_now();
     outbox_init(&link->control, MPI_COMM_WORLD, options->peer);
-    ev_timer_init(&link->heartbeat, on_heartbeat_timer, options->heartbeat, options->heartbeat);
+    ev_timer_init(&link->heartbeat, on_heartbeat_timer, 0., options->heartbeat);
     link->heartbeat.data = link;
 
-    if (options->rank == 0 && check_memory(options->lanes, options->chunk, err))
-        goto fail;
-    if (meet(deadline, err) || make_bell(link, err))
-        goto fail;
-    if (options->rank == 0 ? handshake_offer(link, deadline, err)
-                           : handshake_answer(link, deadline, err))
-        goto fail;
-    if (make_lanes(link, err) || post_control(link, err))
+    if (handshake(link, err) || make_lanes(link, err) || post_control(link, err))
         goto fail;
     tick = link->bell ? TICK_WITH_BELL : options->rank == 0 ? TICK_SENDER : TICK_RECEIVER;
     link->pace = pace_create(loop, &client, link, link->bell, tick, err);
@@ -623,7 +411,7 @@ void link_sent(struct link *link)
 
 void link_heard(struct link *link)
 {
-    link->last_heard = seconds_now();
+    link->heard = true;
 }
 
 void link_kick(struct link *link)

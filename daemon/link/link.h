@@ -33,7 +33,8 @@ struct link_options {
     const struct xfer_error
         *refuse;      /* rank 1: why it can't serve (the link is not made), or NULL */
     double heartbeat; /* seconds between questions of rank 0 */
-    double deadline; /* seconds for the handshake; of silence after which the peer counts as gone */
+    double handshake; /* seconds that it may take */
+    double silence;   /* seconds of it after which the peer counts as gone */
 };
 
 struct link_events {          /* on the loop's thread */

@@ -6,7 +6,10 @@
 load xferd
 load life
 
-setup() { make_place; }
+setup() {
+    make_place
+    own_runtime
+}
 
 teardown() {
     end_clients
@@ -123,3 +126,14 @@ new_launcher() {
     LAUNCHER=$(pgrep -P "$XFERD_PID" -x "${MPIEXEC##*/}" | head -n 1)
     [ -n "$LAUNCHER" ] && [ "$LAUNCHER" != "$1" ]
 }
+
+@test "a rank that hangs is noticed after link.timeout, and the ranks are started again" {
+    start_xferd -o link.timeout=5
+    kill -STOP "$(rank_pid 1)"
+    within 60 restarted
+    grep -q 'nothing was heard of rank 1' "$LOG"
+    still_serves
+    only_files
+}
+
+restarted() { [ "$(timeout 5 "$XFERCTL" -s "$S" call system.stats | jq .generation)" = 2 ]; }

@@ -65,7 +65,8 @@ none_of_ours() { [ -z "$(ours)" ]; }
 
 # start_xferd [ARGUMENT...]: a private daemon with everything under $D; returns when it is ready.
 start_xferd() {
-    XFER_TEST_DIR=$D ${XFERD_AS-} "$XFERD" -o control.socket="$S" -o queue.database="$D/queue.db" -o store.root="$ROOT" "$@" \
+    XFER_TEST_DIR=$D ${XFERD_AS-} "$XFERD" -o control.socket="$S" -o queue.database="$D/queue.db" -o store.root="$ROOT" \
+        -o link.timeout=600 "$@" \
         >>"$LOG" 2>&1 </dev/null 3>&- &
     XFERD_PID=$!
     within 30 ready_or_gone
