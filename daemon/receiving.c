@@ -90,13 +90,17 @@ static const struct receiver_out receiver_out = {out_receipt, out_refusal, out_r
 
 /* ---- free space ---- */
 
-static void run_look(struct work *work)
+static void look(struct receiving *r)
 {
-    struct receiving *r = (struct receiving *)((char *)work - offsetof(struct receiving, work));
     struct xfer_error err = XFER_ERROR_INIT;
 
     if (store_space(r->store, &r->free_bytes, &r->total_bytes, &err))
         r->free_bytes = r->total_bytes = UINT64_MAX;
+}
+
+static void run_look(struct work *work)
+{
+    look((struct receiving *)((char *)work - offsetof(struct receiving, work)));
 }
 
 static void done_look(struct work *work)
@@ -134,7 +138,7 @@ struct receiving *receiving_create(struct ev_loop *loop, struct link *link, stru
     r->link = link;
     r->store = store;
     r->work = (struct work){.run = run_look, .done = done_look};
-    ev_timer_init(&r->timer, on_timer, 0, SPACE_EVERY);
+    ev_timer_init(&r->timer, on_timer, SPACE_EVERY, SPACE_EVERY);
     r->timer.data = r;
     r->strand = strand_create(pool);
     if (!r->strand) {
@@ -151,6 +155,8 @@ struct receiving *receiving_create(struct ev_loop *loop, struct link *link, stru
         r->n_lanes++;
         lane_set_receiver(l->lane, &lane_events, l);
     }
+    look(r); /* at start there is time: the first answer should know */
+    link_set_space(link, r->free_bytes, r->total_bytes);
     ev_timer_start(loop, &r->timer);
     return r;
 fail:

@@ -167,18 +167,22 @@ int error_set_errno(struct xfer_error *err, int errnum, const char *fmt, ...)
 
 int error_prefix(struct xfer_error *err, const char *fmt, ...)
 {
-    char text[XFER_ERROR_TEXT_SIZE];
-    char joined[2 * XFER_ERROR_TEXT_SIZE + 4];
+    char context[XFER_ERROR_TEXT_SIZE];
+    size_t text_size = strlen(err->text) + 1, len;
+    size_t room = sizeof(err->text) - text_size; /* for the context and ": " */
     va_list ap;
 
+    if (room <= 2)
+        return -1; /* what happened matters more than where */
     va_start(ap, fmt);
-    vsnprintf(text, sizeof(text), fmt, ap);
+    vsnprintf(context, room - 1, fmt, ap);
     va_end(ap);
-    snprintf(joined, sizeof(joined), "%s: %s", text, err->text);
-    joined[sizeof(err->text) - 1] = '\0';
-    memcpy(err->text, joined, sizeof(err->text));
-    drop_broken_tail(err->text);
-    error_clean(err->text);
+    drop_broken_tail(context);
+    error_clean(context);
+    len = strlen(context);
+    memmove(err->text + len + 2, err->text, text_size);
+    memcpy(err->text, context, len);
+    memcpy(err->text + len, ": ", 2);
     return -1;
 }
 

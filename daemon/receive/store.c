@@ -21,12 +21,14 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "daemon/log.h"
 #include "daemon/receive/store_impl.h"
 #include "daemon/receive/store_path.h"
 #include "daemon/receive/store_temp.h"
 
 #define READ_DIR     (O_RDONLY | O_DIRECTORY | O_CLOEXEC)
 #define LOCK_POLL_NS 10000000L
+#define LOCK_TELL    1.0 /* seconds; a former generation is gone by then */
 
 static int fail(struct xfer_error *err, const char *path, const char *what)
 {
@@ -162,6 +164,7 @@ static int take_lock(struct store *store, double wait, struct xfer_error *err)
 {
     const struct timespec pause = {0, LOCK_POLL_NS};
     double until = now() + wait;
+    bool told = false;
     char pid[32];
     int n;
 
@@ -173,6 +176,11 @@ static int take_lock(struct store *store, double wait, struct xfer_error *err)
             return fail(err, store->root, "lock .xfer/lock in");
         if (now() >= until)
             return lock_held(store, err);
+        if (!told && now() >= until - wait + LOCK_TELL) {
+            told = true;
+            lock_held(store, err);
+            log_notice("%s: waiting for it", err->text);
+        }
         nanosleep(&pause, NULL);
     }
     /* only a courtesy to whoever finds it locked */

@@ -132,6 +132,7 @@ int store_file_blame(const struct store *store, const char *path, struct xfer_er
     char whole[XFER_LONG_PATH_SIZE];
 
     snprintf(whole, sizeof whole, "%s/%s", strcmp(store->root, "/") != 0 ? store->root : "", path);
+    error_prefix(err, "%s", whole);
     return error_about(err, XFER_SIDE_RECEIVER, strlen(whole) < XFER_PATH_SIZE ? whole : path);
 }
 
@@ -150,8 +151,8 @@ static struct store_file *create(struct store *store, const struct wire_meta *me
     file->fd = file->parent.fd = file->temp.at = -1;
     file->job = meta->job;
     file->file = meta->file;
-    file->mode = store->file_mode >= 0 ? (mode_t)store->file_mode & 0777
-                                       : (mode_t)meta->mode & 0777;
+    file->mode =
+        store->file_mode >= 0 ? (mode_t)store->file_mode & 0777 : (mode_t)meta->mode & 0777;
     file->mtime.tv_sec = (time_t)meta->mtime_sec;
     file->mtime.tv_nsec = (long)meta->mtime_nsec;
     file->overwrite = meta->overwrite;

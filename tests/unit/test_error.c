@@ -112,6 +112,26 @@ static void context_goes_in_front(void **state)
     assert_int_equal(err.code, XFER_IO);
 }
 
+static void context_of_any_length_leaves_the_reason_whole(void **state)
+{
+    struct xfer_error err = XFER_ERROR_INIT;
+    char name[XFER_PATH_SIZE];
+
+    (void)state;
+    memset(name, 'x', sizeof(name) - 1);
+    name[sizeof(name) - 1] = '\0';
+    for (size_t len = 0; len < 2 * XFER_ERROR_TEXT_SIZE; len++) {
+        error_set(&err, XFER_IO, "the reason");
+        error_prefix(&err, "%.*s", (int)len, name);
+        assert_string_equal(err.text + strlen(err.text) - strlen(": the reason"), ": the reason");
+        assert_true(strlen(err.text) < XFER_ERROR_TEXT_SIZE);
+    }
+    memcpy(err.text, name, sizeof(err.text) - 1);
+    err.text[sizeof(err.text) - 1] = '\0';
+    error_prefix(&err, "context");
+    assert_true(strlen(err.text) < XFER_ERROR_TEXT_SIZE);
+}
+
 static void control_characters_never_reach_the_text(void **state)
 {
     struct xfer_error err = XFER_ERROR_INIT;
@@ -165,6 +185,7 @@ int main(void)
         cmocka_unit_test(errno_chooses_the_code_and_is_kept),
         cmocka_unit_test(the_reason_survives_a_name_of_any_length),
         cmocka_unit_test(context_goes_in_front),
+        cmocka_unit_test(context_of_any_length_leaves_the_reason_whole),
         cmocka_unit_test(control_characters_never_reach_the_text),
         cmocka_unit_test(invalid_utf8_never_reaches_the_text),
         cmocka_unit_test(a_text_that_is_cut_stays_utf8),
