@@ -144,7 +144,7 @@ static void end_generation(struct supervisor *s, const char *fmt, ...)
 static void generation_over(struct supervisor *s)
 {
     bool two_hosts = s->options->conf->peer_host[0] != '\0';
-    double delay;
+    double lived = -1, delay;
 
     ranks_expect(s->ranks, 0);
     runtime_clear(s->runtime);
@@ -159,7 +159,11 @@ static void generation_over(struct supervisor *s)
         finish(s, 1);
         return;
     }
-    delay = backoff_next(&s->backoff, s->ready_at > 0 ? seconds_now() - s->ready_at : -1);
+    if (s->ready_at > 0)
+        lived = seconds_now() - s->ready_at;
+    else if (s->was_ready && !s->refused && !two_hosts)
+        lived = 0; /* they have worked before: something killed these */
+    delay = backoff_next(&s->backoff, lived);
     if (delay > 0)
         log_notice("the ranks are started again in %g s", delay);
     s->state = PAUSING;
@@ -244,7 +248,8 @@ static void on_message(void *user, int rank, const struct handoff_message *m)
         notify_status(m->text);
         break;
     case HANDOFF_FAILED:
-        log_error("rank %d: %s", rank, m->text);
+        if (!s->refused) /* both ranks hear of a refusal, and say so */
+            log_error("rank %d: %s", rank, m->text);
         s->refused = true;
         end_generation(s, "rank %d cannot serve", rank);
         break;
