@@ -15,9 +15,10 @@ int cmd_socket(struct ctl *ctl, const struct arguments *args)
     struct xfer_error err = XFER_ERROR_INIT;
     char path[XFER_PATH_SIZE];
     char *json;
+    bool found;
 
     (void)args;
-    if (locate_socket(ctl->socket, path, &err))
+    if (locate_socket(ctl->socket, path, &found, &err))
         return ctl_fail(ctl, &err);
     if (!ctl->json) {
         output_text(ctl->out, path);

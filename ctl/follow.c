@@ -231,6 +231,16 @@ static int run(struct follow *f, struct xfer_error *err)
     return 0;
 }
 
+/* All that have not ended fail so; what ended before keeps its own exit code. Returns the code that
+ * counts when there are none. */
+static int fail_unfinished(struct follow *f, int exit_code)
+{
+    for (size_t i = f->first; i < f->n; i++)
+        if (f->items[i].step != FOLLOW_ENDED)
+            f->items[i].exit_code = exit_code;
+    return f->ended < f->n ? 0 : exit_code;
+}
+
 int follow_run(struct ctl *ctl, const struct follow_options *options, struct follow_item *items,
                size_t n)
 {
@@ -246,8 +256,9 @@ int follow_run(struct ctl *ctl, const struct follow_options *options, struct fol
                (options->purpose == FOLLOW_FOR_RESULT && output_progress(ctl->out));
     if (run(&f, &err)) {
         follow_tell_ended(&f, true);
-        f.exit_code = ctl_fail(ctl, &err);
-        follow_tell_unfinished(&f, "gave up");
+        f.exit_code = fail_unfinished(&f, ctl_fail(ctl, &err));
+        if (f.connected_once)
+            follow_tell_unfinished(&f, "gave up");
     }
     if (f.signal)
         f.exit_code = 128 + f.signal;

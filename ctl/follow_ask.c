@@ -175,7 +175,7 @@ static int took_stats(struct follow *f, const char *result, struct xfer_error *e
         return 0;
     }
     if (!f->peer_seen)
-        return error_set(err, XFER_PEER_DOWN, "the other rank is down (nothing was queued)");
+        return error_set(err, XFER_PEER_DOWN, "the other rank is down");
 
     for (size_t i = f->first; i < f->n; i++) {
         struct follow_item *item = &f->items[i];

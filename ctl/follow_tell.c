@@ -265,8 +265,9 @@ void follow_tell_unfinished(struct follow *f, const char *why)
     size_t jobs = 0, unknown = 0, unsent = 0;
     char *list = unfinished(f, &jobs, &unknown, &unsent);
     struct output *out = f->ctl->out;
+    bool asked = f->items[0].source || f->next_wait > 0; /* else they are numbers that were given */
 
-    if (list && jobs > 0 && f->lost_at > 0)
+    if (list && jobs > 0 && (f->lost_at > 0 || !asked))
         output_message(out, "%s: what became of job%s%s is not known", why, jobs > 1 ? "s" : "",
                        list);
     else if (list && jobs == 1)
@@ -276,7 +277,9 @@ void follow_tell_unfinished(struct follow *f, const char *why)
     if (unknown)
         output_message(out, "%s: not known whether queued: %zu of %zu sources; see 'xferctl list'",
                        why, unknown, f->n);
-    if (unsent && unsent < f->n)
+    if (unsent == f->n)
+        output_message(out, "%s: nothing was submitted", why);
+    else if (unsent)
         output_message(out, "%s: not submitted: %zu of %zu sources", why, unsent, f->n);
     free(list);
 }

@@ -6,6 +6,8 @@
 #include "ctl/locate.h"
 
 #include <errno.h>
+#include <grp.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -61,7 +63,8 @@ static int copy_path(const char *from, char path[XFER_PATH_SIZE], struct xfer_er
     return 0;
 }
 
-int locate_socket(const char *option, char path[XFER_PATH_SIZE], struct xfer_error *err)
+int locate_socket(const char *option, char path[XFER_PATH_SIZE], bool *found,
+                  struct xfer_error *err)
 {
     char places[PLACES_SOCKETS_MAX][XFER_PATH_SIZE];
     bool must_own[PLACES_SOCKETS_MAX];
@@ -70,6 +73,7 @@ int locate_socket(const char *option, char path[XFER_PATH_SIZE], struct xfer_err
     const char *set = getenv("XFER_SOCKET");
     int n;
 
+    *found = false;
     if (option)
         return copy_path(option, path, err);
     if (set && *set)
@@ -79,8 +83,10 @@ int locate_socket(const char *option, char path[XFER_PATH_SIZE], struct xfer_err
     for (int i = 0; i < n; i++) {
         const char *wrong = look_at(places[i], must_own[i]);
 
-        if (!wrong)
+        if (!wrong) {
+            *found = true;
             return copy_path(places[i], path, err);
+        }
         if (used < sizeof(tried))
             used += (size_t)snprintf(tried + used, sizeof(tried) - used, "%s%s (%s)",
                                      i > 0 ? ", " : "", places[i], wrong);
@@ -88,7 +94,66 @@ int locate_socket(const char *option, char path[XFER_PATH_SIZE], struct xfer_err
     return error_set(err, XFER_NO_DAEMON, "no daemon found; tried %s", tried);
 }
 
-int locate_connect(const char *path, struct xfer_error *err)
+static void append(struct xfer_error *err, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
+
+static void append(struct xfer_error *err, const char *fmt, ...)
+{
+    size_t len = strlen(err->text);
+    va_list ap;
+
+    va_start(ap, fmt);
+    vsnprintf(err->text + len, sizeof(err->text) - len, fmt, ap);
+    va_end(ap);
+    error_clean(err->text);
+}
+
+/* The daemon may be at a place that comes later, behind a socket that a dead one left. */
+static void tell_other_sockets(const char *path, struct xfer_error *err)
+{
+    char places[PLACES_SOCKETS_MAX][XFER_PATH_SIZE];
+    bool must_own[PLACES_SOCKETS_MAX];
+    int n = places_sockets(places, must_own, geteuid(), variable), others = 0;
+    struct stat st;
+
+    for (int i = 0; i < n; i++)
+        if (strcmp(places[i], path) != 0 && !look_at(places[i], must_own[i]) &&
+            stat(places[i], &st) == 0 && S_ISSOCK(st.st_mode))
+            append(err, "%s%s", others++ ? ", " : "; there is also ", places[i]);
+    if (others)
+        append(err, " (-s PATH or XFER_SOCKET chooses one)");
+}
+
+/* connect() says the same of all that nobody listens at. */
+static void refused(const char *path, bool found, struct xfer_error *err)
+{
+    struct stat st;
+    bool known = stat(path, &st) == 0;
+
+    error_set(err, XFER_NO_DAEMON, "%s: %s", path,
+              known && S_ISDIR(st.st_mode)     ? "is a directory, not a socket"
+              : known && !S_ISSOCK(st.st_mode) ? "is no socket"
+                                               : "no daemon listens there");
+    if (found)
+        tell_other_sockets(path, err);
+}
+
+static void denied(const char *path, struct xfer_error *err)
+{
+    struct stat st;
+    struct group *group;
+
+    error_set_errno(err, EACCES, "%s", path);
+    if (stat(path, &st) || !S_ISSOCK(st.st_mode) || !(st.st_mode & S_IWGRP))
+        return;
+    group = getgrgid(st.st_gid);
+    if (group)
+        append(err, "; members of group %s may connect", group->gr_name);
+    else
+        append(err, "; members of group %lu may connect", (unsigned long)st.st_gid);
+}
+
+int locate_connect(const char *path, bool found, struct xfer_error *err)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     int fd;
@@ -110,10 +175,10 @@ int locate_connect(const char *path, struct xfer_error *err)
         break;
     case EACCES:
     case EPERM:
-        error_set_errno(err, EACCES, "%s", path);
+        denied(path, err);
         break;
     case ECONNREFUSED:
-        error_set(err, XFER_NO_DAEMON, "%s: no daemon listens there", path);
+        refused(path, found, err);
         break;
     default:
         error_set(err, XFER_NO_DAEMON, "no daemon at %s: %s", path, strerror(errno));

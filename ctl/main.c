@@ -3,6 +3,7 @@
  * xferctl: the command line of xfer. Finds the command in a table, parses what it takes, runs it,
  * and sees to it that what could not be written is told.
  */
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <locale.h>
@@ -176,9 +177,16 @@ static int run_command(struct ctl *ctl, const struct command *command, const str
     }
     if (arguments_option(args, "version"))
         return cmd_version(ctl, &(struct arguments){0});
-    if (args->n < command->min_arguments)
-        return ctl_usage(ctl, "%s: usage: xferctl %s [OPTION]... %s", command->name, command->name,
-                         command->arguments);
+    if (args->n < command->min_arguments) {
+        char missing[32];
+        size_t n = 0;
+
+        for (; isupper((unsigned char)command->arguments[n]) && n < sizeof(missing) - 1; n++)
+            missing[n] = (char)tolower((unsigned char)command->arguments[n]);
+        missing[n] = '\0';
+        return ctl_usage(ctl, "%s: no %s given; usage: xferctl %s [OPTION]... %s", command->name,
+                         missing, command->name, command->arguments);
+    }
     if (command->max_arguments >= 0 && args->n > command->max_arguments)
         return ctl_usage(ctl, "%s: unexpected argument '%s'", command->name,
                          args->items[command->max_arguments]);

@@ -28,6 +28,7 @@
 
 struct session {
     char path[XFER_PATH_SIZE];
+    bool found;    /* nobody named it */
     int fd;        /* -1: not connected */
     int signal_fd; /* -1: signals act by themselves */
     int signal;
@@ -48,7 +49,7 @@ struct session *session_create(const char *option, struct xfer_error *err)
     }
     s->fd = s->signal_fd = -1;
     lines_init(&s->in, XFER_REPLY_MAX);
-    if (locate_socket(option, s->path, err)) {
+    if (locate_socket(option, s->path, &s->found, err)) {
         session_destroy(s);
         return NULL;
     }
@@ -97,7 +98,7 @@ int session_connect(struct session *s, double deadline, struct xfer_error *err)
     for (;;) {
         struct pollfd waiting = {.fd = s->signal_fd, .events = POLLIN};
 
-        s->fd = locate_connect(s->path, err);
+        s->fd = locate_connect(s->path, s->found, err);
         if (s->fd >= 0)
             return 0;
         if (err->code != XFER_TOO_BUSY || clock_now() >= deadline)

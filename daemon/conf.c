@@ -26,7 +26,7 @@
 #include "proto/units.h"
 
 enum type {
-    TYPE_PATH,   /* text, checked by conf_check() to be absolute */
+    TYPE_PATH,   /* text, an absolute path */
     TYPE_TEXT,   /* anything that fits */
     TYPE_MODE,   /* octal, int */
     TYPE_SOURCE, /* the same, or "source" as -1 */
@@ -62,7 +62,7 @@ static const struct key {
     {"link", "lanes", TYPE_COUNT, MEMBER(link_lanes), 1, XFER_LANES_MAX, "transfers at once"},
     {"link", "chunk", TYPE_SIZE, MEMBER(link_chunk), XFER_CHUNK_MIN, XFER_CHUNK_MAX,
      "bytes of one data message"},
-    {"link", "timeout", TYPE_COUNT, MEMBER(link_timeout), 5, 3600,
+    {"link", "timeout", TYPE_COUNT, MEMBER(link_timeout), 10, 3600,
      "seconds of silence after which the other rank counts as gone"},
     {"log", "level", TYPE_LEVEL, MEMBER(log_level), 0, 0, "error, warning, notice, info or debug"},
 };
@@ -156,6 +156,9 @@ static int set_value(struct conf *conf, const struct key *key, const char *value
 
     switch (key->type) {
     case TYPE_PATH:
+        if (value[0] != '/')
+            return error_set(err, XFER_CONFIG, "\"%s\" is no absolute path", value);
+        /* fallthrough */
     case TYPE_TEXT:
         if (strlen(value) >= key->size)
             return error_set(err, XFER_CONFIG, "longer than %zu bytes", key->size - 1);
@@ -370,18 +373,11 @@ static bool is_plain_word(const char *word)
 
 int conf_check(const struct conf *conf, struct xfer_error *err)
 {
-    for (size_t i = 0; i < KEYS; i++) {
-        const char *text = key_text(conf, &keys[i]);
-
-        if (keys[i].type != TYPE_PATH || text[0] == '/')
-            continue;
-        if (text[0] == '\0' && conf->places.queue[0] == '\0')
+    for (size_t i = 0; i < KEYS; i++)
+        if (keys[i].type == TYPE_PATH && key_text(conf, &keys[i])[0] == '\0')
             return error_set(err, XFER_CONFIG,
                              "%s.%s is not set, and uid %lu has no home directory (set HOME)",
                              keys[i].section, keys[i].name, (unsigned long)geteuid());
-        return error_set(err, XFER_CONFIG, "%s.%s: \"%s\" is no absolute path", keys[i].section,
-                         keys[i].name, text);
-    }
 
     if (strlen(conf->control_socket) >= sizeof(((struct sockaddr_un *)0)->sun_path))
         return error_set(
@@ -405,6 +401,29 @@ int conf_check(const struct conf *conf, struct xfer_error *err)
                          conf->peer_agent);
     if (!is_plain_word(conf->peer_user))
         return error_set(err, XFER_CONFIG, "peer.user: \"%s\" is no user name", conf->peer_user);
+    return 0;
+}
+
+int conf_group(const struct conf *conf, gid_t *gid, struct xfer_error *err)
+{
+    const char *name = conf->control_group;
+    const struct group *group;
+    char *end;
+    unsigned long n;
+
+    *gid = (gid_t)-1;
+    if (name[0] == '\0')
+        return 0;
+    group = getgrnam(name);
+    if (group != NULL) {
+        *gid = group->gr_gid;
+        return 0;
+    }
+    errno = 0;
+    n = strtoul(name, &end, 10);
+    if (name[0] < '0' || name[0] > '9' || *end != '\0' || errno != 0 || n >= (gid_t)-1)
+        return error_set(err, XFER_CONFIG, "control.group: there is no group \"%s\"", name);
+    *gid = (gid_t)n;
     return 0;
 }
 

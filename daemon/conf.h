@@ -36,7 +36,7 @@ struct conf {
 
     int64_t link_lanes;   /* 1 .. XFER_LANES_MAX, default 4 */
     int64_t link_chunk;   /* XFER_CHUNK_MIN .. XFER_CHUNK_MAX, default 256 KiB */
-    int64_t link_timeout; /* seconds of silence, 5 .. 3600, default 30 */
+    int64_t link_timeout; /* seconds of silence, 10 .. 3600, default 30 */
 
     int log_level; /* enum log_level, default notice */
 };
@@ -51,9 +51,14 @@ int conf_read_file(struct conf *conf, const char *path, bool must_exist, struct 
 /* One "SECTION.KEY=VALUE". XFER_CONFIG names it. */
 int conf_set(struct conf *conf, const char *assignment, struct xfer_error *err);
 
-/* What only shows when all is read: paths absolute, socket path short enough for a sockaddr_un, ...
+/* What only shows when all is read: no place missing, socket path short enough for a sockaddr_un,
+ * ...
  */
 int conf_check(const struct conf *conf, struct xfer_error *err);
+
+/* The group of the socket, (gid_t)-1 for none. XFER_CONFIG on a name that is not known. Asks the
+ * directory service: for whoever serves the socket, who need not be on this host. */
+int conf_group(const struct conf *conf, gid_t *gid, struct xfer_error *err);
 
 /* The settings in effect, as an INI file that says the same; and one line of help a key. */
 void conf_write(const struct conf *conf, FILE *out);

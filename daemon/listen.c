@@ -10,7 +10,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -203,31 +202,13 @@ static int clear_name(const struct listener *l, const struct sockaddr_un *addr,
     }
 }
 
-static int find_group(const char *name, gid_t *gid, struct xfer_error *err)
-{
-    const struct group *group = getgrnam(name);
-    char *end;
-    unsigned long n;
-
-    if (group != NULL) {
-        *gid = group->gr_gid;
-        return 0;
-    }
-    errno = 0;
-    n = strtoul(name, &end, 10);
-    if (name[0] < '0' || name[0] > '9' || *end != '\0' || errno != 0 || n >= (gid_t)-1)
-        return error_set(err, XFER_CONFIG, "control.group: there is no group \"%s\"", name);
-    *gid = (gid_t)n;
-    return 0;
-}
-
 static int set_access(const struct listener *l, const struct conf *conf, struct xfer_error *err)
 {
-    gid_t gid = (gid_t)-1;
+    gid_t gid;
 
-    if (conf->control_group[0] != '\0') {
-        if (find_group(conf->control_group, &gid, err) < 0)
-            return -1;
+    if (conf_group(conf, &gid, err) < 0)
+        return -1;
+    if (gid != (gid_t)-1) {
         if (lchown(l->path, (uid_t)-1, gid) < 0)
             return error_set_errno(err, errno, "%s cannot be given to the group %s", l->path,
                                    conf->control_group);

@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "daemon/conf.h"
+#include "daemon/control/admins.h"
 #include "daemon/log.h"
 #include "daemon/rank.h"
 #include "daemon/supervise.h"
@@ -42,6 +43,7 @@ struct arguments {
     size_t n_assignments;
     bool check_config;
     bool is_rank; /* by private arguments */
+    bool serves;  /* the names of users and groups are to be those of this host */
     struct rank_options rank;
 };
 
@@ -52,6 +54,15 @@ static int wrong_usage(void)
 {
     fputs(usage, stderr);
     return EXIT_USAGE;
+}
+
+/* What was printed counts only if it could be written. */
+static int end_of_output(void)
+{
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return EXIT_SUCCESS;
+    log_error("standard output: %s", strerror(errno));
+    return EXIT_FAILURE;
 }
 
 static void print_help(void)
@@ -121,10 +132,10 @@ static int parse(int argc, char **argv, struct arguments *a)
             break;
         case 'h':
             print_help();
-            return EXIT_SUCCESS;
+            return end_of_output();
         case OPT_VERSION:
             puts("xferd " PACKAGE_VERSION);
-            return EXIT_SUCCESS;
+            return end_of_output();
         case OPT_RANK:
             if (!parse_whole(optarg, INT_MAX, &number))
                 return wrong_usage();
@@ -157,6 +168,18 @@ static int parse(int argc, char **argv, struct arguments *a)
     return -1;
 }
 
+static int check_names(const struct conf *conf, struct xfer_error *err)
+{
+    struct admins *admins;
+    gid_t gid;
+
+    if (conf_group(conf, &gid, err) < 0)
+        return -1;
+    admins = admins_create(conf->control_admins, err);
+    admins_destroy(admins);
+    return admins != NULL ? 0 : -1;
+}
+
 static int read_settings(void *user, struct conf *conf, struct xfer_error *err)
 {
     const struct arguments *a = user;
@@ -173,7 +196,9 @@ static int read_settings(void *user, struct conf *conf, struct xfer_error *err)
     for (size_t i = 0; i < a->n_assignments; i++)
         if (conf_set(conf, a->assignments[i], err) < 0)
             return error_prefix(err, "-o");
-    return conf_check(conf, err);
+    if (conf_check(conf, err) < 0)
+        return -1;
+    return a->serves ? check_names(conf, err) : 0;
 }
 
 /* ---- who am I? ------------------------------------------------------------------------------ */
@@ -295,13 +320,16 @@ int main(int argc, char **argv)
         return EXIT_USAGE;
     name_log(&arguments, role);
 
+    /* A rank of a supervisor is told what that one has found good. */
+    arguments.serves = arguments.check_config || role == ROLE_SUPERVISOR ||
+                       (arguments.rank.handoff == NULL && arguments.rank.expected_rank == 0);
     if (read_settings(&arguments, &conf, &err) < 0) {
         log_error("%s", err.text);
         return EXIT_USAGE;
     }
     if (arguments.check_config) {
         conf_write(&conf, stdout);
-        return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+        return end_of_output();
     }
     log_set_level((enum log_level)conf.log_level);
     signal(SIGPIPE, SIG_IGN);

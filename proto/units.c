@@ -26,8 +26,8 @@ static bool is_digit(char c)
     return c >= '0' && c <= '9';
 }
 
-/* Reads DIGITS[.DIGITS] at *text and leaves *text behind it; false when there is none or it is
- * beyond max. */
+/* Reads DIGITS[.DIGITS] at *text and leaves *text behind it; false when there is none. What is
+ * beyond max is only known to be beyond it (and fits all the same): units tell how much it is. */
 static bool read_decimal(const char **text, uint64_t max, struct decimal *d)
 {
     const char *s = *text;
@@ -36,9 +36,8 @@ static bool read_decimal(const char **text, uint64_t max, struct decimal *d)
     if (!is_digit(*s))
         return false;
     for (; is_digit(*s); s++) {
-        d->whole = d->whole * 10 + (uint64_t)(*s - '0');
-        if (d->whole > max)
-            return false;
+        if (d->whole <= max)
+            d->whole = d->whole * 10 + (uint64_t)(*s - '0');
         d->zero = d->zero && *s == '0';
     }
     if (*s == '.') {

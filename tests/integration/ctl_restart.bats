@@ -100,6 +100,21 @@ kill_all() {
     grep -q 'what became of job 1 is not known' err
 }
 
+@test "a wait whose daemon stays away for good exits with what had ended before, in the order of the arguments" {
+    ctl send "$D/small"
+    run ctl send "$D/none"
+    [ "$status" -eq 5 ]
+    kill -STOP "$(rank_pid 1)"
+    ctl send --no-wait "$D/big"
+    begin wait 1 2 3
+    within 20 grep -q '^2  failed' out
+    kill_all
+    # it gives up after 30 seconds
+    ended
+    [ "$STATUS" -eq 5 ]
+    grep -q 'what became of job 3 is not known' err
+}
+
 @test "an interrupt ends a send whose daemon is away" {
     begin_send
     kill_all

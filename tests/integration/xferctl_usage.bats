@@ -76,6 +76,10 @@ as_nobody() {
     for command in send wait cancel call; do
         usage 'usage: xferctl' $command
     done
+    usage 'send: no source given' send
+    usage 'wait: no job given' wait
+    usage 'cancel: no job given' cancel
+    usage 'call: no method given' call
 }
 
 @test "a command with arguments that it does not take is a usage error" {
@@ -101,6 +105,12 @@ as_nobody() {
     for duration in 10 10s 500ms 5min 1h 2d 0.5; do
         run "$XFERCTL" -s "$none" status --timeout "$duration"
         [ "$status" -eq 3 ]
+    done
+}
+
+@test "too long a duration is told as that" {
+    for duration in 9000d 99999999999999d 99999999999999999999999; do
+        usage 'longer than ten years' status --timeout "$duration"
     done
 }
 
@@ -207,6 +217,71 @@ as_nobody() {
         [ "$status" -eq 3 ]
         [[ $output == *"$home/stale.sock"* ]]
     done
+}
+
+@test "where there is no daemon, nothing is said of the jobs" {
+    for command in 'wait 1' 'cancel 1 2' 'watch 1' 'send a'; do
+        run "$XFERCTL" -s "$none" $command
+        echo "$output"
+        [ "$status" -eq 3 ]
+        [ "$output" = "xferctl: no daemon at $none: No such file or directory" ]
+    done
+}
+
+@test "a path that is no socket is told as what it is" {
+    touch "$home/file"
+    chmod 0777 "$home/file"
+    run "$XFERCTL" -s "$home" status
+    echo "$output"
+    [ "$status" -eq 3 ]
+    [ "$output" = "xferctl: $home: is a directory, not a socket" ]
+    run "$XFERCTL" -s "$home/file" status
+    echo "$output"
+    [ "$status" -eq 3 ]
+    [ "$output" = "xferctl: $home/file: is no socket" ]
+}
+
+@test "a socket that was named is the only one that is spoken of" {
+    stale_socket "$home/stale.sock"
+    run "$XFERCTL" -s "$home/stale.sock" status
+    [ "$output" = "xferctl: $home/stale.sock: no daemon listens there" ]
+}
+
+@test "when nobody listens at the socket that was found, the others there are are named" {
+    [ "$(id -u)" -eq 0 ] || skip 'not root'
+    local uid=64996 as
+    as="setpriv --reuid=$uid --regid=$uid --clear-groups --"
+    $as test -x "$XFERCTL" || skip 'another user cannot reach the program'
+    chmod 0755 "$home"
+    mkdir "$XDG_RUNTIME_DIR/xfer"
+    mkdir -m 0700 /tmp/xfer-$uid || skip 'a private daemon is here'
+    stale_socket "$XDG_RUNTIME_DIR/xfer/control.sock"
+    stale_socket /tmp/xfer-$uid/control.sock
+    chown -R $uid:$uid "$XDG_RUNTIME_DIR" /tmp/xfer-$uid
+    run $as "$XFERCTL" status
+    rm -r /tmp/xfer-$uid
+    echo "$output"
+    [ "$status" -eq 3 ]
+    [[ $output == *"$XDG_RUNTIME_DIR/xfer/control.sock: no daemon listens there; there is also /tmp/xfer-$uid/control.sock"* ]]
+    [[ $output == *'-s PATH or XFER_SOCKET'* ]]
+}
+
+@test "who may not connect is told which group may" {
+    [ "$(id -u)" -eq 0 ] || skip 'not root'
+    as_nobody test -x "$XFERCTL" || skip 'nobody cannot reach the program'
+    local group
+    group=$(id -gn)
+    chmod 0755 "$home"
+    stale_socket "$home/stale.sock"
+    chmod 0660 "$home/stale.sock"
+    run as_nobody "$XFERCTL" -s "$home/stale.sock" status
+    echo "$output"
+    [ "$status" -eq 4 ]
+    [[ $output == *"Permission denied; members of group $group may connect" ]]
+    chmod 0600 "$home/stale.sock"
+    run as_nobody "$XFERCTL" -s "$home/stale.sock" status
+    [ "$status" -eq 4 ]
+    [[ $output != *'members of'* ]]
 }
 
 @test "ping with --timeout ends with 124 when none comes" {

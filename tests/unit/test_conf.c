@@ -343,9 +343,32 @@ static void options_with_unknown_names_are_refused(void **state)
 static void paths_must_be_absolute(void **state)
 {
     (void)state;
-    check_refuses("control.socket=s", "control.socket");
-    check_refuses("queue.database=q", "queue.database");
-    check_refuses("store.root=", "store.root");
+    refuse_option("control.socket=s", "control.socket: \"s\" is no absolute path");
+    refuse_option("queue.database=q", "queue.database");
+    refuse_option("store.root=", "store.root");
+    refuse_file("[store]\n\nroot = in/here\n", 3, "store.root: \"in/here\" is no absolute path");
+}
+
+static void a_group_is_a_name_or_a_number(void **state)
+{
+    struct conf *conf = fresh();
+    struct xfer_error err = XFER_ERROR_INIT;
+    gid_t gid;
+
+    (void)state;
+    accept_option(conf, "control.group=");
+    assert_int_equal(conf_group(conf, &gid, &err), 0);
+    assert_int_equal(gid, (gid_t)-1);
+    accept_option(conf, "control.group=root");
+    assert_int_equal(conf_group(conf, &gid, &err), 0);
+    assert_int_equal(gid, 0);
+    accept_option(conf, "control.group=7");
+    assert_int_equal(conf_group(conf, &gid, &err), 0);
+    assert_int_equal(gid, 7);
+    accept_option(conf, "control.group=no-such-group");
+    assert_int_equal(conf_group(conf, &gid, &err), -1);
+    assert_int_equal(err.code, XFER_CONFIG);
+    test_free(conf);
 }
 
 static void a_socket_path_must_fit_into_an_address(void **state)
@@ -447,6 +470,7 @@ int main(void)
         TEST(options_of_the_wrong_form_are_refused),
         TEST(options_with_unknown_names_are_refused),
         TEST(paths_must_be_absolute),
+        TEST(a_group_is_a_name_or_a_number),
         TEST(a_socket_path_must_fit_into_an_address),
         TEST(words_for_the_launcher_must_be_plain),
         TEST(directories_must_be_usable_by_the_receiver),

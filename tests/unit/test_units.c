@@ -144,6 +144,31 @@ static void what_is_no_duration_is_refused(void **state)
         assert_no_duration(broken[i]);
 }
 
+static void assert_told(int rc, const struct xfer_error *err, const char *says)
+{
+    assert_int_equal(rc, -1);
+    if (!strstr(err->text, says))
+        fail_msg("\"%s\" does not say \"%s\"", err->text, says);
+}
+
+static void what_is_too_much_is_told_as_that_however_long_the_number(void **state)
+{
+    static const char *const long_times[] = {"3651d", "99999999999999d",
+                                             "99999999999999999999999ms"};
+    static const char *const large[] = {"9000000000000000T", "99999999999999999999999999999999"};
+    struct xfer_error err = XFER_ERROR_INIT;
+    double seconds;
+    int64_t bytes;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(long_times) / sizeof(*long_times); i++)
+        assert_told(units_parse_duration(long_times[i], &seconds, &err), &err,
+                    "longer than ten years");
+    for (size_t i = 0; i < sizeof(large) / sizeof(*large); i++)
+        assert_told(units_parse_size(large[i], &bytes, &err), &err, "too large");
+    assert_told(units_parse_duration("99999999999999999999y", &seconds, &err), &err, "no duration");
+}
+
 static void assert_size_text(int64_t bytes, const char *expected)
 {
     char text[16];
@@ -201,6 +226,7 @@ int main(void)
         cmocka_unit_test(what_is_no_size_is_refused),
         cmocka_unit_test(durations_have_units),
         cmocka_unit_test(what_is_no_duration_is_refused),
+        cmocka_unit_test(what_is_too_much_is_told_as_that_however_long_the_number),
         cmocka_unit_test(sizes_are_formatted_with_one_decimal),
         cmocka_unit_test(durations_are_formatted_like_a_clock),
     };
