@@ -48,7 +48,7 @@ with Client() as c:
 END
     still_serves
     [ "$(grep -c 'no connection can be taken' "$LOG")" -ge 1 ]
-    [ "$(grep -c 'no connection can be taken' "$LOG")" -le 30 ]
+    [ "$(grep -c 'no connection can be taken' "$LOG")" -le 5 ]
 }
 
 @test "a daemon with few descriptors keeps some of them from its clients, to open files" {
@@ -143,17 +143,16 @@ END
     py <<'END'
 path = D + "/full"
 with open(path, "wb") as f:
-    f.truncate(64 << 30)
+    f.truncate(1 << 30)
 with Client() as c:
     rank0, rank1 = rank_pid(c, 0), rank_pid(c, 1)
-    with Stopped(rank1) as stopped:
+    with Stopped(rank1):
         first = c.call("transfer.submit", source=path, dest="x")["job"]
         batch = [{"id": i, "method": "transfer.submit", "params": {"source": path, "dest": "x"}} for i in range(1000)]
         batch = json.dumps(batch)
         refused = []
         for _ in range(100):
             refused += [r["error"]["data"]["name"] for r in c.ask(batch) if "error" in r]
-            stopped.breathe()
         equal(refused, ["QueueFull"])
         equal(c.call("system.stats")["jobs"], {"queued": 99999, "running": 1, "done": 0, "failed": 0, "cancelled": 0})
         equal(c.refuses("QueueFull", "transfer.submit", {"source": path})["data"]["retryable"], True)
@@ -186,6 +185,8 @@ with Client() as c, Client() as idle:
     with Stopped(rank_pid(c, 1)):
         running = c.call("transfer.submit", source=path, dest="x")["job"]
         waiting = c.call("transfer.submit", source=path, dest="x")["job"]
+        # else nothing holds up the end
+        within(SECONDS, lambda: c.call("transfer.status", job=running)["bytes_done"] > 0)
         c.say({"id": 1, "method": "transfer.wait", "params": {"job": waiting}})
         c.serves()
         os.kill(int(sys.argv[1]), signal.SIGTERM)

@@ -229,9 +229,10 @@ asked_to_cancel() { [ "$(job_field "$JOB" .phase)" = storing ]; }
 
 @test "directories that were made for several cancelled files go, whichever ends first" {
     local second third canceller
-    begin_stalled "$T/large" --to new/dir/f
-    second=$(ctl send --no-wait "$T/large" --to new/dir/sub/f)
-    third=$(ctl send --no-wait "$T/large" --to new/other/f)
+    truncate -s 512M "$T/huge" # more than rank 1 can take in the moment in which it is awake
+    begin_stalled "$T/huge" --to new/dir/f
+    second=$(ctl send --no-wait "$T/huge" --to new/dir/sub/f)
+    third=$(ctl send --no-wait "$T/huge" --to new/other/f)
     within 10 job_moves "$second"
     kill -CONT "$RANK1"
     kill -STOP "$RANK1"
@@ -240,6 +241,7 @@ asked_to_cancel() { [ "$(job_field "$JOB" .phase)" = storing ]; }
     within 10 asked_to_cancel
     kill -CONT "$RANK1"
     wait $canceller
+    rm "$T/huge"
     only_files
     still_serves
 }

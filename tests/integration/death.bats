@@ -29,8 +29,9 @@ all_is_well_again() {
     only_files
 }
 
-# dies_while_sending NAME...: these are killed in the middle of a transfer.
+# dies_while_sending NAME...: these are killed in the middle of a transfer that replaces a file.
 dies_while_sending() {
+    echo old >"$ROOT/long"
     begin_moving
     open_raw
     know_daemon
@@ -41,7 +42,9 @@ dies_while_sending() {
     make_file "$D/next" 100000
     ctl send --timeout 30 "$D/next"
     cmp "$D/next" "$ROOT/next"
-    only_files next
+    only_files next long
+    [ "$(cat "$ROOT/long")" = old ]
+    rm "$ROOT/long"
 
     client_ends
     [ "$status" -eq 1 ]

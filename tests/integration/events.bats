@@ -89,7 +89,7 @@ END
     py <<'END'
 path = D + "/long"
 with open(path, "wb") as f:
-    f.truncate(64 << 30)
+    f.truncate(4 << 30)
 with Client() as c, Client() as other:
     rank1 = rank_pid(other, 1)
     c.call("events.subscribe")

@@ -7,6 +7,7 @@ load life
 
 setup() {
     make_place
+    own_runtime
     MPIEXEC=${MPIEXEC-mpiexec}
     command -v "$MPIEXEC" >/dev/null || skip 'no launcher'
     export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1

@@ -2,6 +2,11 @@
 #
 # For the bats files about the processes of a daemon: which there are, how they are ended, what must be gone afterwards. Load it after xferd.
 
+# Put this after make_place: root's daemons, too, have their runtime directory in this place, and not where others of this machine would sweep it.
+own_runtime() {
+    [ "$(id -u)" -ne 0 ] || export RUNTIME_DIRECTORY=$D/run/xfer
+}
+
 # not COMMAND...: "!" alone would not fail a test.
 not() {
     if "$@"; then

@@ -5,7 +5,10 @@
 load xferd
 load life
 
-setup() { make_place; }
+setup() {
+    make_place
+    own_runtime
+}
 
 teardown() {
     end_clients
@@ -98,3 +101,34 @@ starts_again() {
     within 10 gone "${old[1]}"
     within 10 one_generation_left
 }
+
+@test "a daemon that is started while an old rank 0 has the socket waits for it" {
+    start_xferd
+    know_daemon
+    kill -STOP "$RANK0"
+    within 5 ours_are_stopped "$RANK0"
+    end_these supervisor
+    wait "$XFERD_PID" || true
+    "$XFERD" -o control.socket="$S" -o queue.database="$D/queue.db" -o store.root="$ROOT" >>"$LOG" 2>&1 </dev/null 3>&- &
+    XFERD_PID=$!
+    within 5 grep -qx "$XFERD_PID" "$S.lock"
+    kill -CONT "$RANK0"
+    within 20 ready_or_gone
+    still_serves
+}
+
+@test "nobody waits in vain at the socket of a dead supervisor" {
+    start_slow
+    begin_moving --timeout 1
+    know_daemon
+    kill -STOP "$RANK1" # so that rank 0 needs its time to end
+    within 5 ours_are_stopped "$RANK1"
+    end_these supervisor
+    wait "$XFERD_PID" || true
+    within 4 not can_connect
+    not gone "$RANK0"
+    XFERD_PID=
+    within 20 none_of_ours
+}
+
+can_connect() { socat -u OPEN:/dev/null UNIX-CONNECT:"$S" 2>/dev/null; }

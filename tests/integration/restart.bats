@@ -128,7 +128,7 @@ new_launcher() {
 }
 
 @test "a rank that hangs is noticed after link.timeout, and the ranks are started again" {
-    start_xferd -o link.timeout=5
+    start_xferd -o link.timeout=10
     kill -STOP "$(rank_pid 1)"
     within 60 restarted
     grep -q 'nothing was heard of rank 1' "$LOG"

@@ -314,12 +314,6 @@ class Stopped:
     def go_on(self):
         os.kill(self.pid, signal.SIGCONT)
 
-    def breathe(self):
-        """Too short to get far, long enough to answer heartbeats."""
-        self.go_on()
-        time.sleep(0.02)
-        os.kill(self.pid, signal.SIGSTOP)
-
     def __exit__(self, *_):
         self.go_on()
 

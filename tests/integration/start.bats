@@ -9,6 +9,7 @@ OTHER=64997 # a user without an entry in passwd, for when root runs the tests
 
 setup() {
     make_place
+    own_runtime
     HOME_DIR=$D/home
     mkdir "$HOME_DIR"
 }
@@ -22,6 +23,7 @@ teardown() {
 # An ordinary user for the rest of the test: this one, or another if this is root. The place is his.
 become_ordinary() {
     AS=()
+    unset RUNTIME_DIRECTORY
     if [ "$(id -u)" -eq 0 ]; then
         command -v setpriv >/dev/null || skip 'setpriv is not there'
         AS=(setpriv --reuid=$OTHER --regid=$OTHER --clear-groups --)
@@ -214,15 +216,39 @@ keys() { echo -o control.socket="$S" -o queue.database="$D/queue.db" -o store.ro
 
 @test "values that are none are refused by key" {
     for bad in control.socket=relative control.mode=9 control.mode=01777 store.root=relative store.dir_mode=0600 store.file_mode=rw link.lanes=0 \
-        link.lanes=many link.lanes=1000 link.chunk=1 link.chunk=1T log.level=loud peer.host=a,b peer.host=-x peer.user='a b'; do
+        link.lanes=many link.lanes=1000 link.timeout=9 link.chunk=1 link.chunk=1T log.level=loud peer.host=a,b peer.host=-x peer.user='a b'; do
         refused 2 "${bad%%=*}" -o "$bad"
     done
 }
 
-@test "a group that is not there is refused" {
-    # shellcheck disable=SC2046
-    refused 1 'there is no group "no-such-group"' $(keys) -o control.group=no-such-group
+@test "a relative path is told with file and line" {
+    printf '[store]\n\nroot = here\n' >"$D/conf"
+    refused 2 "$D/conf:3: store.root: \"here\" is no absolute path" -c "$D/conf"
+    refused 2 '-o: store.root: "here" is no absolute path' -o store.root=here
+}
+
+@test "a group or an administrator that is not there is refused, by --check-config too" {
+    local check
+    for check in '' --check-config; do
+        # shellcheck disable=SC2046
+        refused 2 'control.group: there is no group "no-such-group"' $(keys) -o control.group=no-such-group $check
+        # shellcheck disable=SC2046
+        refused 2 'control.admins: there is no user "no-such-user"' $(keys) -o control.admins='root no-such-user' $check
+        # shellcheck disable=SC2046
+        refused 2 'control.admins: there is no group "no-such-group"' $(keys) -o control.admins=@no-such-group $check
+    done
     [ ! -e "$S" ]
+    [ ! -e "$S.lock" ]
+}
+
+@test "what is printed on a full disk is an error" {
+    local option
+    for option in --help --version --check-config; do
+        run bash -c '"$XFERD" '$option' >/dev/full'
+        echo "$output"
+        [ "$status" -eq 1 ]
+        [[ $output == *'standard output: No space left'* ]]
+    done
 }
 
 @test "too long a path for a socket is refused with its length" {
@@ -377,7 +403,7 @@ either_gone() { gone "$1" || gone "$2"; }
     command -v systemd-socket-activate >/dev/null || skip 'systemd-socket-activate is not there'
     local passed=$D/passed.sock
     local kept=() name
-    for name in XDG_RUNTIME_DIR XDG_STATE_HOME XDG_CONFIG_HOME ASAN_OPTIONS LSAN_OPTIONS UBSAN_OPTIONS; do kept+=(-E "$name"); done
+    for name in ${RUNTIME_DIRECTORY:+RUNTIME_DIRECTORY} XDG_RUNTIME_DIR XDG_STATE_HOME XDG_CONFIG_HOME ASAN_OPTIONS LSAN_OPTIONS UBSAN_OPTIONS; do kept+=(-E "$name"); done
     systemd-socket-activate "${kept[@]}" -l "$passed" "$XFERD" $(keys) >>"$LOG" 2>&1 </dev/null 3>&- &
     XFERD_PID=$!
     within 5 test -S "$passed"

@@ -5,7 +5,10 @@
 load xferd
 load life
 
-setup() { make_place; }
+setup() {
+    make_place
+    own_runtime
+}
 
 teardown() {
     end_clients

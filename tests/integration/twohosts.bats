@@ -9,6 +9,7 @@ load life
 setup() {
     A= B=
     make_place
+    own_runtime
     [ "$(id -u)" -eq 0 ] || skip 'not root'
     for tool in ip unshare nsenter; do command -v "$tool" >/dev/null || skip "$tool is not there"; done
     "${MPIEXEC-mpiexec}" --version 2>&1 | grep -q 'Open MPI\|OpenRTE' || skip 'not Open MPI'
