@@ -27,7 +27,7 @@
 #include "daemon/send/sender.h"
 #include "daemon/work/pool.h"
 
-#define HEARTBEAT      5.0  /* seconds between questions over the link */
+#define HEARTBEAT      5.0  /* seconds between questions; link.timeout is two of them at least */
 #define HANDSHAKE      30.0 /* seconds for it at start */
 #define LOCK_WAIT      10.0 /* seconds for a former generation to leave the root */
 #define LISTENER_WAIT  20.0
