@@ -166,15 +166,19 @@ begin_stalled() {
     within 10 job_moves "$JOB"
 }
 
-# A transfer of which rank 1 has stored a part, and then stopped. The file must be large: what rank 1 doesn't do in the meantime is measured in
-# hundreds of MiB. Sets JOB.
+# A transfer of which rank 1 has stored a part, and then stopped: it is let go on for a moment at a time until both ranks together
+# can't hold what has left the source. The file must be large: a moment may be long on a busy machine. Sets JOB.
 begin_halfway() {
-    RANK1=$(rank_pid 1)
-    JOB=$(ctl send --no-wait --sync=none "$@")
-    # more than both ranks can hold on to
-    within 20 job_has_sent $((16 * 1024 * 1024))
-    kill -STOP "$RANK1"
+    begin_stalled --sync=none "$@"
+    within 20 moved_on_to $((16 * 1024 * 1024))
     [ "$(job_field "$JOB" .phase)" = sending ]
+}
+
+moved_on_to() {
+    kill -CONT "$RANK1"
+    sleep 0.002
+    kill -STOP "$RANK1"
+    job_has_sent "$1"
 }
 
 job_has_sent() { [ "$(job_field "$JOB" .bytes_done)" -gt "$1" ]; }
