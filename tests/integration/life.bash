@@ -92,7 +92,7 @@ no_zombies() { ! ps -o stat= --ppid "$XFERD_PID" | grep -q Z; }
 # The daemon's memory and directories are those of one generation.
 one_generation_left() {
     know_daemon && [ "$(ours | wc -l)" -eq 4 ] && [ "$(pgrep -c -P "$XFERD_PID")" -eq 1 ] && no_zombies &&
-        [ "$(find "$SHARED" -type f | wc -l)" -le 2 ]
+        [ "$(find "$SHARED" -name '*_segment*' | wc -l)" -le 2 ]
 }
 
 # CPU time so far of all processes of the daemon, in ms.
