@@ -164,15 +164,6 @@ fail:
     return NULL;
 }
 
-unsigned receiving_unfinished(const struct receiving *r)
-{
-    unsigned n = 0;
-
-    for (unsigned i = 0; i < r->n_lanes; i++)
-        n += receiver_unfinished(r->lanes[i].receiver);
-    return n;
-}
-
 void receiving_destroy(struct receiving *r)
 {
     if (!r)

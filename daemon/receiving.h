@@ -18,9 +18,6 @@ struct receiving;
 struct receiving *receiving_create(struct ev_loop *loop, struct link *link, struct store *store,
                                    struct pool *pool, struct xfer_error *err);
 
-/* Files that were begun and not answered yet. */
-unsigned receiving_unfinished(const struct receiving *r);
-
 /* After pool_drain(). What is unfinished is removed. NULL is fine. */
 void receiving_destroy(struct receiving *r);
 

@@ -290,6 +290,7 @@ struct link *link_start(struct ev_loop *loop, const struct link_options *options
         goto fail;
     if (link->bell)
         doorbell_unlink(link->bell);
+    link->heard = true; /* the hello: silence is counted from here */
     ev_timer_start(loop, &link->heartbeat);
     return link;
 fail:
