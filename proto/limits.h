@@ -21,8 +21,9 @@
 #define XFER_NAME_MAX        255 /* one component, without NUL: NAME_MAX of Linux */
 #define XFER_HOST_SIZE       256
 #define XFER_ERROR_TEXT_SIZE 1024
-#define XFER_QUEUE_ID_SIZE   16 /* raw bytes */
-#define XFER_DIGEST_SIZE     16 /* XXH3-128, canonical (big endian) form */
+#define XFER_QUEUE_ID_SIZE   16  /* raw bytes */
+#define XFER_DIGEST_SIZE     16  /* XXH3-128, canonical (big endian) form */
+#define XFER_KEY_MAX         255 /* bytes of a submission's key */
 
 /* the control socket */
 #define XFER_LINE_MAX        (1024 * 1024) /* one request line, without its LF */
@@ -52,7 +53,9 @@
 /* the queue */
 #define XFER_JOBS_UNFINISHED_MAX 100000
 #define XFER_JOBS_FINISHED_KEPT  10000
+#define XFER_JOBS_FINISHED_MAX   INT64_C(100000000) /* that may be configured to be kept */
 #define XFER_PRIORITY_MAX        100
+#define XFER_RETRIES_MAX         1000000
 
 /* the link */
 #define XFER_LANES_MAX       64

@@ -79,9 +79,13 @@ never() {
     [ -z "$output" ]
 }
 
-@test "sqlite3.h is included in daemon/control/queue_db.c alone" {
+@test "sqlite3.h is included in daemon/control/queue_db*.[ch] alone, and those are no header of others" {
     run includes 'sqlite3' proto daemon ctl
-    run grep -v '^daemon/control/queue_db\.c:' <<<"$output"
+    run grep -vE '^daemon/control/queue_db_[a-z]+\.[ch]:|^daemon/control/queue_db\.c:' <<<"$output"
+    echo "$output"
+    [ -z "$output" ]
+    run includes 'queue_db_impl' proto daemon ctl
+    run grep -v '^daemon/control/queue_db[a-z_]*\.[ch]:' <<<"$output"
     echo "$output"
     [ -z "$output" ]
 }

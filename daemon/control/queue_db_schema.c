@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The schema, as steps. A database tells by its user_version how many it has had; those that it
+ * lacks are taken at the next opening, in one transaction.
+ */
+#include "daemon/control/queue_db_impl.h"
+
+const char *const queue_db_steps[] = {
+    /* 1: AUTOINCREMENT remembers the highest id also when its row is gone. state: 0 queued, 2 done,
+       3 failed, 4 cancelled. File names are blobs. */
+    "CREATE TABLE meta (name TEXT NOT NULL PRIMARY KEY, value) WITHOUT ROWID;"
+    "CREATE TABLE jobs ("
+    "  id INTEGER PRIMARY KEY AUTOINCREMENT,"
+    "  position INTEGER NOT NULL,"
+    "  state INTEGER NOT NULL,"
+    "  ended INTEGER NOT NULL,"
+    "  owner INTEGER NOT NULL,"
+    "  priority INTEGER NOT NULL,"
+    "  overwrite INTEGER NOT NULL,"
+    "  sync INTEGER NOT NULL,"
+    "  retries INTEGER NOT NULL,"
+    "  source BLOB NOT NULL,"
+    "  dest BLOB NOT NULL,"
+    "  key TEXT,"
+    "  attempts INTEGER NOT NULL,"
+    "  failures INTEGER NOT NULL,"
+    "  not_before REAL NOT NULL,"
+    "  submitted_at REAL NOT NULL,"
+    "  started_at REAL NOT NULL,"
+    "  finished_at REAL NOT NULL,"
+    "  bytes_total INTEGER NOT NULL,"
+    "  bytes_done INTEGER NOT NULL,"
+    "  bytes_resumed INTEGER NOT NULL,"
+    "  digest BLOB,"
+    "  error TEXT,"
+    "  error_side TEXT,"
+    "  error_errno INTEGER NOT NULL,"
+    "  error_text TEXT,"
+    "  error_path BLOB);"
+    "CREATE UNIQUE INDEX jobs_key ON jobs (owner, key) WHERE key IS NOT NULL;"
+    "INSERT INTO meta VALUES ('queue_id', randomblob(16)), ('paused', 0), ('draining', 0),"
+    "  ('last_ended', 0);",
+
+    /* 2: what the start and the lists read. The id is the last column of each index. */
+    "CREATE INDEX jobs_unfinished ON jobs (position) WHERE ended = 0;"
+    "CREATE INDEX jobs_ended ON jobs (ended) WHERE ended > 0;"
+    "CREATE INDEX jobs_state ON jobs (state) WHERE ended > 0;"
+    "CREATE INDEX jobs_state_ended ON jobs (state, ended) WHERE ended > 0;"
+    "CREATE INDEX jobs_owner ON jobs (owner, state) WHERE ended > 0;"
+    "CREATE INDEX jobs_owner_ended ON jobs (owner, state, ended) WHERE ended > 0;",
+};
+
+const int queue_db_version = sizeof queue_db_steps / sizeof queue_db_steps[0];
