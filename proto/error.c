@@ -49,6 +49,8 @@ static const struct xfer_error_info infos[XFER_CODE_COUNT] = {
     [XFER_NO_DAEMON] = {"NoDaemon", -32028, 3, true},
     [XFER_CONFIG] = {"BadConfig", -32029, 2, false},
     [XFER_USAGE] = {"Usage", -32030, 2, false},
+    [XFER_KEY_CONFLICT] = {"KeyConflict", -32031, 2, false},
+    [XFER_STALLED] = {"Stalled", -32032, 1, true},
 };
 
 static const char *const sides[XFER_SIDE_COUNT] = {

@@ -54,6 +54,8 @@ enum xfer_code {
     XFER_NO_DAEMON = 33,
     XFER_CONFIG = 34,
     XFER_USAGE = 35,
+    XFER_KEY_CONFLICT = 36,
+    XFER_STALLED = 37,
     XFER_CODE_COUNT
 };
 
