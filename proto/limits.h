@@ -68,6 +68,11 @@
 #define XFER_SMALL_FILE \
     (1024 * 1024) /* files up to this size may use the lane that large ones never get */
 #define XFER_FILE_SIZE_MAX INT64_MAX
+#define XFER_RESUME_MIN \
+    (16 * 1024 * 1024) /* files of that size or more leave a partial one that is gone on with */
+#define XFER_RESUME_BLOCK     (64 * 1024 * 1024) /* bytes of one digest of it, at least */
+#define XFER_OFFER_BLOCKS_MAX 512  /* digests in one offer: larger files have larger blocks */
+#define XFER_JOB_LIST_MAX     1024 /* job numbers in one message between the ranks */
 
 /* the workers */
 #define XFER_WORKERS_MAX 64

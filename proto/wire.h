@@ -26,11 +26,15 @@ enum wire_tag {
     WIRE_TAG_VERDICT = 3, /* rank 0 -> rank 1 */
     WIRE_TAG_RECEIPT = 4, /* rank 1 -> rank 0 */
     WIRE_TAG_REFUSAL =
-        5, /* rank 1 -> rank 0: hint to stop early; the receipt follows all the same */
+        5,              /* rank 1 -> rank 0: hint to stop early; the receipt follows all the same */
+    WIRE_TAG_GO = 6,    /* rank 1 -> rank 0: what is there of a file whose META asked */
+    WIRE_TAG_START = 7, /* rank 0 -> rank 1: from where on it is sent; follows such a META */
     /* on the control communicator: */
     WIRE_TAG_HELLO = 16,     /* both ways, once, before the lanes exist */
     WIRE_TAG_HEARTBEAT = 17, /* both ways: a question and its answer */
-    WIRE_TAG_STOP = 18       /* both ways: rank 1 asks for an end, rank 0 orders it */
+    WIRE_TAG_STOP = 18,      /* both ways: rank 1 asks for an end, rank 0 orders it */
+    WIRE_TAG_PARTIALS = 19,  /* rank 1 -> rank 0: jobs of which it holds something */
+    WIRE_TAG_FORGET = 20     /* rank 0 -> rank 1: jobs of which nothing is needed any more */
 };
 
 /* The type byte of the header says again what the tag says. */
@@ -41,7 +45,11 @@ enum wire_type {
     WIRE_REFUSAL,
     WIRE_HELLO,
     WIRE_HEARTBEAT,
-    WIRE_STOP
+    WIRE_STOP,
+    WIRE_GO,
+    WIRE_START,
+    WIRE_PARTIALS,
+    WIRE_FORGET
 };
 
 /* Of every lane message: seq counts the files of that lane from 1; META sets it, all else of that
@@ -57,6 +65,8 @@ struct wire_meta {
     uint32_t mode;       /* 0 .. 07777 */
     enum overwrite_mode overwrite;
     enum sync_mode sync;
+    bool
+        ask; /* an earlier attempt may have left something: rank 1 sends one GO, rank 0 one START */
     size_t path_len;
     char path[XFER_PATH_SIZE]; /* relpath normal form, NUL-terminated in the struct only */
 };
@@ -65,6 +75,7 @@ enum wire_verdict_kind { WIRE_COMMIT = 1, WIRE_ABORT = 2 };
 struct wire_verdict {
     uint64_t seq;
     enum wire_verdict_kind kind;
+    bool keep;     /* with WIRE_ABORT: another attempt may go on with what has come */
     uint64_t size; /* bytes sent */
     unsigned char digest[XFER_DIGEST_SIZE];
     struct xfer_error
@@ -78,6 +89,34 @@ struct wire_receipt {
     unsigned char digest[XFER_DIGEST_SIZE];
     struct xfer_error
         error; /* code XFER_OK: stored under its final name, as durable as META's sync asked */
+};
+
+/* What rank 1 has of a file: digests of consecutive blocks from its beginning, the last one may be
+ * shorter. */
+enum wire_offer {
+    WIRE_OFFER_NOTHING = 1,
+    WIRE_OFFER_PARTIAL = 2, /* the beginning, in a temporary */
+    WIRE_OFFER_STORED = 3   /* a file of META's size under the final name */
+};
+struct wire_go {
+    uint64_t seq;
+    enum wire_offer offer;
+    uint64_t size;  /* bytes there, at most META's size; 0 with nothing */
+    uint64_t block; /* bytes of a block; 0 with nothing */
+    uint32_t n;     /* blocks: size / block, rounded up, at most XFER_OFFER_BLOCKS_MAX */
+    unsigned char digests[XFER_OFFER_BLOCKS_MAX][XFER_DIGEST_SIZE];
+};
+
+struct wire_start {
+    uint64_t seq;
+    uint64_t offset; /* the first byte that is sent: at most what GO offered, and a multiple of its
+                        block or all of it. 0 also where no GO was waited for */
+};
+
+/* PARTIALS and FORGET */
+struct wire_jobs {
+    uint32_t n; /* 1 .. XFER_JOB_LIST_MAX */
+    uint64_t jobs[XFER_JOB_LIST_MAX];
 };
 
 struct wire_hello {
@@ -114,6 +153,10 @@ size_t wire_refusal_encode(const struct wire_receipt *m, void *buf);
 size_t wire_hello_encode(const struct wire_hello *m, void *buf);
 size_t wire_heartbeat_encode(const struct wire_heartbeat *m, void *buf);
 size_t wire_stop_encode(const struct wire_stop *m, void *buf);
+size_t wire_go_encode(const struct wire_go *m, void *buf);
+size_t wire_start_encode(const struct wire_start *m, void *buf);
+size_t wire_partials_encode(const struct wire_jobs *m, void *buf);
+size_t wire_forget_encode(const struct wire_jobs *m, void *buf);
 
 /* Decoders: 0, or -1 with XFER_PROTOCOL and what is wrong. */
 int wire_meta_decode(const void *buf, size_t len, struct wire_meta *m, struct xfer_error *err);
@@ -127,5 +170,9 @@ int wire_hello_decode(const void *buf, size_t len, struct wire_hello *m, struct 
 int wire_heartbeat_decode(const void *buf, size_t len, struct wire_heartbeat *m,
                           struct xfer_error *err);
 int wire_stop_decode(const void *buf, size_t len, struct wire_stop *m, struct xfer_error *err);
+int wire_go_decode(const void *buf, size_t len, struct wire_go *m, struct xfer_error *err);
+int wire_start_decode(const void *buf, size_t len, struct wire_start *m, struct xfer_error *err);
+int wire_partials_decode(const void *buf, size_t len, struct wire_jobs *m, struct xfer_error *err);
+int wire_forget_decode(const void *buf, size_t len, struct wire_jobs *m, struct xfer_error *err);
 
 #endif

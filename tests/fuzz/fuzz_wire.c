@@ -28,13 +28,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         struct wire_hello hello;
         struct wire_heartbeat heartbeat;
         struct wire_stop stop;
+        struct wire_go go;
+        struct wire_start start;
+        struct wire_jobs jobs;
     } m;
     const uint8_t *msg = data + 1;
     size_t len = size - 1;
 
     if (size == 0)
         return 0;
-    switch (data[0] % 7) {
+    switch (data[0] % 11) {
     case 0:
         if (wire_meta_decode(msg, len, &m.meta, &err) == 0)
             same(msg, len, out, wire_meta_encode(&m.meta, out));
@@ -57,6 +60,22 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     case 5:
         if (wire_heartbeat_decode(msg, len, &m.heartbeat, &err) == 0)
             same(msg + 16, len - 16, out + 16, wire_heartbeat_encode(&m.heartbeat, out) - 16);
+        break;
+    case 6:
+        if (wire_go_decode(msg, len, &m.go, &err) == 0)
+            same(msg, len, out, wire_go_encode(&m.go, out));
+        break;
+    case 7:
+        if (wire_start_decode(msg, len, &m.start, &err) == 0)
+            same(msg, len, out, wire_start_encode(&m.start, out));
+        break;
+    case 8:
+        if (wire_partials_decode(msg, len, &m.jobs, &err) == 0)
+            same(msg, len, out, wire_partials_encode(&m.jobs, out));
+        break;
+    case 9:
+        if (wire_forget_decode(msg, len, &m.jobs, &err) == 0)
+            same(msg, len, out, wire_forget_encode(&m.jobs, out));
         break;
     default:
         (void)wire_stop_decode(msg, len, &m.stop, &err);

@@ -58,7 +58,38 @@ static void metadata_comes_back(void **state)
     assert_int_equal(got.mode, m.mode);
     assert_int_equal(got.overwrite, m.overwrite);
     assert_int_equal(got.sync, m.sync);
+    assert_false(got.ask);
     assert_string_equal(got.path, m.path);
+}
+
+static void metadata_may_ask(void **state)
+{
+    struct wire_meta m = a_meta(), got;
+    struct xfer_error err = XFER_ERROR_INIT;
+    size_t len;
+
+    (void)state;
+    m.ask = true;
+    len = wire_meta_encode(&m, buf);
+    assert_int_equal(buf[66], 1);
+    assert_int_equal(buf[67], 0);
+    assert_int_equal(wire_meta_decode(buf, len, &got, &err), 0);
+    assert_true(got.ask);
+}
+
+static void flags_that_nobody_knows_are_refused(void **state)
+{
+    struct wire_meta m = a_meta(), got;
+    struct xfer_error err = XFER_ERROR_INIT;
+    size_t len;
+
+    (void)state;
+    for (unsigned bit = 1; bit < 16; bit++) {
+        len = wire_meta_encode(&m, buf);
+        buf[66 + bit / 8] = (unsigned char)(1U << bit % 8);
+        assert_int_equal(wire_meta_decode(buf, len, &got, &err), -1);
+        assert_int_equal(err.code, XFER_PROTOCOL);
+    }
 }
 
 /* The layout is a promise to the other side: bytes, not structs. */
@@ -111,6 +142,36 @@ static void verdict_comes_back(void **state)
     assert_int_equal(got.error.sys_errno, 28);
     assert_string_equal(got.error.text, "disk full");
     assert_string_equal(got.error.path, "");
+    assert_false(got.keep);
+}
+
+static void an_abort_may_keep_what_has_come(void **state)
+{
+    struct wire_verdict m = {.seq = 1, .kind = WIRE_ABORT, .keep = true}, got;
+    struct xfer_error err = XFER_ERROR_INIT;
+    size_t len;
+
+    (void)state;
+    set_error(&m.error);
+    len = wire_verdict_encode(&m, buf);
+    assert_int_equal(buf[28], 1);
+    assert_int_equal(wire_verdict_decode(buf, len, &got, &err), 0);
+    assert_true(got.keep);
+    buf[28] = 2;
+    assert_int_equal(wire_verdict_decode(buf, len, &got, &err), -1);
+    buf[28] = 0;
+    buf[31] = 1;
+    assert_int_equal(wire_verdict_decode(buf, len, &got, &err), -1);
+}
+
+static void a_commit_that_keeps_is_refused(void **state)
+{
+    struct wire_verdict m = {.seq = 1, .kind = WIRE_COMMIT, .keep = true}, got;
+    struct xfer_error err = XFER_ERROR_INIT;
+
+    (void)state;
+    assert_int_equal(wire_verdict_decode(buf, wire_verdict_encode(&m, buf), &got, &err), -1);
+    assert_int_equal(err.code, XFER_PROTOCOL);
 }
 
 static void a_commit_with_an_error_is_refused(void **state)
@@ -145,6 +206,214 @@ static void receipt_and_refusal_come_back_and_are_not_confused(void **state)
     assert_int_equal(wire_refusal_decode(buf, len, &got, &err), 0);
     assert_string_equal(got.error.path, "dir/x");
     assert_int_equal(got.error.side, XFER_SIDE_RECEIVER);
+}
+
+static void where_there_is_no_error_nothing_is_said_of_it(void **state)
+{
+    struct wire_receipt m = {.seq = 3, .size = 1}, got;
+    struct xfer_error err = XFER_ERROR_INIT;
+    size_t len;
+
+    (void)state;
+    set_error(&m.error);
+    len = wire_receipt_encode(&m, buf);
+    buf[48] = 0; /* the code */
+    assert_int_equal(wire_receipt_decode(buf, len, &got, &err), -1);
+    m.error.code = XFER_OK;
+    len = wire_receipt_encode(&m, buf);
+    assert_int_equal(wire_receipt_decode(buf, len, &got, &err), 0);
+    buf[50] = XFER_SIDE_SENDER;
+    assert_int_equal(wire_receipt_decode(buf, len, &got, &err), -1);
+    buf[50] = 0;
+    buf[52] = 5; /* errno */
+    assert_int_equal(wire_receipt_decode(buf, len, &got, &err), -1);
+}
+
+static struct wire_go a_go(void)
+{
+    struct wire_go m = {.seq = 4, .offer = WIRE_OFFER_PARTIAL, .size = 2500, .block = 1000, .n = 3};
+
+    for (unsigned i = 0; i < m.n; i++)
+        memset(m.digests[i], (int)(0xa0 + i), XFER_DIGEST_SIZE);
+    return m;
+}
+
+static void go_ahead_comes_back(void **state)
+{
+    struct wire_go m = a_go(), got;
+    struct xfer_error err = XFER_ERROR_INIT;
+
+    (void)state;
+    assert_int_equal(wire_go_decode(buf, wire_go_encode(&m, buf), &got, &err), 0);
+    assert_int_equal(got.seq, 4);
+    assert_int_equal(got.offer, WIRE_OFFER_PARTIAL);
+    assert_int_equal(got.size, 2500);
+    assert_int_equal(got.block, 1000);
+    assert_int_equal(got.n, 3);
+    assert_memory_equal(got.digests, m.digests, 3 * XFER_DIGEST_SIZE);
+}
+
+static void go_ahead_has_the_specified_layout(void **state)
+{
+    static const unsigned char expected[] = {
+        'x',  'f',  'e',  'r',  1,    8,    0,    0,    64, 0, 0, 0,
+        0,    0,    0,    0,    4,    0,    0,    0,    0,  0, 0, 0, /* header */
+        2,    0,    0,    0,    1,    0,    0,    0,                 /* partial, one block */
+        0xe8, 3,    0,    0,    0,    0,    0,    0,                 /* size */
+        0,    0,    0,    4,    0,    0,    0,    0,                 /* block: 64 MiB */
+        0xa0, 0xa0, 0xa0, 0xa0, 0xa0, 0xa0, 0xa0, 0xa0,              /* digest */
+        0xa0, 0xa0, 0xa0, 0xa0, 0xa0, 0xa0, 0xa0, 0xa0};
+    struct wire_go m = a_go();
+    size_t len;
+
+    (void)state;
+    m.size = 1000;
+    m.block = XFER_RESUME_BLOCK;
+    m.n = 1;
+    len = wire_go_encode(&m, buf);
+    assert_int_equal(len, sizeof(expected));
+    assert_memory_equal(buf, expected, sizeof(expected));
+}
+
+static void offers_of_nothing_and_of_an_empty_file_come_back(void **state)
+{
+    struct wire_go m = {.seq = 1, .offer = WIRE_OFFER_NOTHING}, got;
+    struct xfer_error err = XFER_ERROR_INIT;
+
+    (void)state;
+    assert_int_equal(wire_go_decode(buf, wire_go_encode(&m, buf), &got, &err), 0);
+    assert_int_equal(got.offer, WIRE_OFFER_NOTHING);
+    assert_int_equal(got.n, 0);
+    m.offer = WIRE_OFFER_STORED;
+    m.block = XFER_RESUME_BLOCK;
+    assert_int_equal(wire_go_decode(buf, wire_go_encode(&m, buf), &got, &err), 0);
+    assert_int_equal(got.offer, WIRE_OFFER_STORED);
+    assert_int_equal(got.size, 0);
+}
+
+static void offers_that_do_not_add_up_are_refused(void **state)
+{
+    struct wire_go m, got;
+    struct xfer_error err = XFER_ERROR_INIT;
+
+    (void)state;
+#define REFUSED(change)                                                                 \
+    do {                                                                                \
+        m = a_go();                                                                     \
+        change;                                                                         \
+        assert_int_equal(wire_go_decode(buf, wire_go_encode(&m, buf), &got, &err), -1); \
+        assert_int_equal(err.code, XFER_PROTOCOL);                                      \
+    } while (0)
+    REFUSED(m.seq = 0);
+    REFUSED(m.offer = (enum wire_offer)0);
+    REFUSED(m.offer = (enum wire_offer)4);
+    REFUSED(m.offer = WIRE_OFFER_NOTHING); /* with size, block and digests */
+    REFUSED(m.offer = WIRE_OFFER_NOTHING; m.n = 0; m.block = 0);
+    REFUSED(m.offer = WIRE_OFFER_NOTHING; m.n = 0; m.size = 0);
+    REFUSED(m.n = 2);
+    REFUSED(m.n = 4);
+    REFUSED(m.size = 2000);
+    REFUSED(m.size = 3001);
+    REFUSED(m.size = 0);
+    REFUSED(m.block = 0);
+    REFUSED(m.block = UINT64_MAX);
+    REFUSED(m.size = UINT64_MAX; m.block = UINT64_MAX; m.n = 1);
+    REFUSED(m.size = (uint64_t)INT64_MAX + 1; m.block = INT64_MAX; m.n = 2);
+#undef REFUSED
+}
+
+static void more_blocks_than_an_offer_may_have_are_refused(void **state)
+{
+    static unsigned char big[XFER_MESSAGE_MAX + XFER_DIGEST_SIZE];
+    struct wire_go m = {.seq = 1,
+                        .offer = WIRE_OFFER_PARTIAL,
+                        .size = XFER_OFFER_BLOCKS_MAX,
+                        .block = 1,
+                        .n = XFER_OFFER_BLOCKS_MAX},
+                   got;
+    struct xfer_error err = XFER_ERROR_INIT;
+    size_t len = wire_go_encode(&m, big);
+
+    (void)state;
+    assert_int_equal(wire_go_decode(big, len, &got, &err), 0); /* the most that it may have */
+    len += XFER_DIGEST_SIZE;
+    big[8] = (unsigned char)len;
+    big[9] = (unsigned char)(len >> 8);
+    big[28]++; /* blocks */
+    big[32]++; /* size */
+    assert_int_equal(wire_go_decode(big, len, &got, &err), -1);
+    assert_non_null(strstr(err.text, "number of blocks"));
+}
+
+static void start_comes_back(void **state)
+{
+    struct wire_start m = {.seq = 9, .offset = INT64_MAX}, got;
+    struct xfer_error err = XFER_ERROR_INIT;
+    size_t len = wire_start_encode(&m, buf);
+
+    (void)state;
+    assert_int_equal(len, 32);
+    assert_int_equal(buf[5], 9);
+    assert_int_equal(wire_start_decode(buf, len, &got, &err), 0);
+    assert_int_equal(got.seq, 9);
+    assert_true(got.offset == INT64_MAX);
+    m.offset++;
+    assert_int_equal(wire_start_decode(buf, wire_start_encode(&m, buf), &got, &err), -1);
+    m.offset = 0;
+    m.seq = 0;
+    assert_int_equal(wire_start_decode(buf, wire_start_encode(&m, buf), &got, &err), -1);
+}
+
+static struct wire_jobs some_jobs(uint32_t n)
+{
+    struct wire_jobs m = {.n = n};
+
+    for (uint32_t i = 0; i < n; i++)
+        m.jobs[i] = (uint64_t)XFER_INTEGER_MAX - i;
+    return m;
+}
+
+static void partials_and_forget_come_back_and_are_not_confused(void **state)
+{
+    struct wire_jobs m = some_jobs(XFER_JOB_LIST_MAX), got;
+    struct xfer_error err = XFER_ERROR_INIT;
+    size_t len = wire_partials_encode(&m, buf);
+
+    (void)state;
+    assert_int_equal(buf[5], 10);
+    assert_int_equal(len, 32 + 8 * XFER_JOB_LIST_MAX);
+    assert_int_equal(wire_partials_decode(buf, len, &got, &err), 0);
+    assert_int_equal(got.n, XFER_JOB_LIST_MAX);
+    assert_memory_equal(got.jobs, m.jobs, sizeof(m.jobs));
+    assert_int_equal(wire_forget_decode(buf, len, &got, &err), -1);
+    len = wire_forget_encode(&m, buf);
+    assert_int_equal(buf[5], 11);
+    assert_int_equal(wire_forget_decode(buf, len, &got, &err), 0);
+    assert_int_equal(got.n, XFER_JOB_LIST_MAX);
+    assert_int_equal(wire_partials_decode(buf, len, &got, &err), -1);
+}
+
+static void job_lists_out_of_range_are_refused(void **state)
+{
+    struct wire_jobs m = some_jobs(0), got;
+    struct xfer_error err = XFER_ERROR_INIT;
+    size_t len;
+
+    (void)state;
+    assert_int_equal(wire_forget_decode(buf, wire_forget_encode(&m, buf), &got, &err), -1);
+    m = some_jobs(2);
+    m.jobs[1] = 0;
+    assert_int_equal(wire_forget_decode(buf, wire_forget_encode(&m, buf), &got, &err), -1);
+    m.jobs[1] = (uint64_t)XFER_INTEGER_MAX + 1;
+    assert_int_equal(wire_forget_decode(buf, wire_forget_encode(&m, buf), &got, &err), -1);
+    m = some_jobs(XFER_JOB_LIST_MAX);
+    len = wire_forget_encode(&m, buf) + 8;
+    memcpy(buf + len - 8, buf + 32, 8);
+    buf[8] = (unsigned char)len;
+    buf[9] = (unsigned char)(len >> 8);
+    buf[24]++;
+    assert_int_equal(wire_forget_decode(buf, len, &got, &err), -1);
+    assert_non_null(strstr(err.text, "number of jobs"));
 }
 
 static struct wire_hello a_hello(void)
@@ -305,6 +574,30 @@ static int any_heartbeat(const void *msg, size_t len)
     return wire_heartbeat_decode(msg, len, &m, &err);
 }
 
+static int any_go(const void *msg, size_t len)
+{
+    struct wire_go m;
+    struct xfer_error err = XFER_ERROR_INIT;
+
+    return wire_go_decode(msg, len, &m, &err);
+}
+
+static int any_start(const void *msg, size_t len)
+{
+    struct wire_start m;
+    struct xfer_error err = XFER_ERROR_INIT;
+
+    return wire_start_decode(msg, len, &m, &err);
+}
+
+static int any_jobs(const void *msg, size_t len)
+{
+    struct wire_jobs m;
+    struct xfer_error err = XFER_ERROR_INIT;
+
+    return wire_partials_decode(msg, len, &m, &err);
+}
+
 static int any_stop(const void *msg, size_t len)
 {
     struct wire_stop m;
@@ -353,6 +646,9 @@ static void cut_and_changed_messages_are_refused(void **state)
     struct wire_hello hello = a_hello();
     struct wire_heartbeat beat = {.number = 1};
     struct wire_stop stop = {0};
+    struct wire_go go = a_go();
+    struct wire_start start = {.seq = 1, .offset = 1000};
+    struct wire_jobs jobs = some_jobs(3);
 
     (void)state;
     set_error(&verdict.error);
@@ -363,6 +659,32 @@ static void cut_and_changed_messages_are_refused(void **state)
     torment(any_hello, wire_hello_encode(&hello, buf));
     torment(any_heartbeat, wire_heartbeat_encode(&beat, buf));
     torment(any_stop, wire_stop_encode(&stop, buf));
+    torment(any_go, wire_go_encode(&go, buf));
+    torment(any_start, wire_start_encode(&start, buf));
+    torment(any_jobs, wire_partials_encode(&jobs, buf));
+}
+
+static void what_is_about_no_file_has_no_sequence_number(void **state)
+{
+    struct wire_hello hello = a_hello();
+    struct wire_heartbeat beat = {.number = 1};
+    struct wire_stop stop = {0};
+    struct wire_jobs jobs = some_jobs(1);
+    size_t len;
+
+    (void)state;
+    len = wire_hello_encode(&hello, buf);
+    buf[16] = 1;
+    assert_int_equal(any_hello(buf, len), -1);
+    len = wire_heartbeat_encode(&beat, buf);
+    buf[16] = 1;
+    assert_int_equal(any_heartbeat(buf, len), -1);
+    len = wire_stop_encode(&stop, buf);
+    buf[16] = 1;
+    assert_int_equal(any_stop(buf, len), -1);
+    len = wire_partials_encode(&jobs, buf);
+    buf[16] = 1;
+    assert_int_equal(any_jobs(buf, len), -1);
 }
 
 static void another_version_is_named(void **state)
@@ -381,17 +703,31 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(metadata_comes_back),
+        cmocka_unit_test(metadata_may_ask),
+        cmocka_unit_test(flags_that_nobody_knows_are_refused),
         cmocka_unit_test(metadata_has_the_specified_layout),
         cmocka_unit_test(a_message_says_its_own_length),
         cmocka_unit_test(verdict_comes_back),
+        cmocka_unit_test(an_abort_may_keep_what_has_come),
+        cmocka_unit_test(a_commit_that_keeps_is_refused),
         cmocka_unit_test(a_commit_with_an_error_is_refused),
         cmocka_unit_test(receipt_and_refusal_come_back_and_are_not_confused),
+        cmocka_unit_test(where_there_is_no_error_nothing_is_said_of_it),
+        cmocka_unit_test(go_ahead_comes_back),
+        cmocka_unit_test(go_ahead_has_the_specified_layout),
+        cmocka_unit_test(offers_of_nothing_and_of_an_empty_file_come_back),
+        cmocka_unit_test(offers_that_do_not_add_up_are_refused),
+        cmocka_unit_test(more_blocks_than_an_offer_may_have_are_refused),
+        cmocka_unit_test(start_comes_back),
+        cmocka_unit_test(partials_and_forget_come_back_and_are_not_confused),
+        cmocka_unit_test(job_lists_out_of_range_are_refused),
         cmocka_unit_test(hello_comes_back),
         cmocka_unit_test(hello_with_terms_out_of_range_is_refused),
         cmocka_unit_test(the_largest_messages_fit),
         cmocka_unit_test(metadata_out_of_range_is_refused),
         cmocka_unit_test(heartbeat_and_stop_come_back),
         cmocka_unit_test(cut_and_changed_messages_are_refused),
+        cmocka_unit_test(what_is_about_no_file_has_no_sequence_number),
         cmocka_unit_test(another_version_is_named),
     };
 
