@@ -107,9 +107,15 @@ static char *format_age(const struct control_job *job, double now)
 /* Why it waits, or why it ended as it did. */
 static char *format_reason(const struct control_job *job)
 {
+    const char *name = job->error ? error_info(job->error->code)->name : "";
+    char text[96];
+
     if (job->reason)
         return text_printable(job->reason);
-    return text_printable(job->error ? error_info(job->error->code)->name : "");
+    if (!job->error || finished(job))
+        return text_printable(name);
+    snprintf(text, sizeof(text), "attempt %lld, after %s", (long long)job->attempts, name);
+    return text_printable(text);
 }
 
 static int make_line(struct output *out, const struct control_job *job, double now,

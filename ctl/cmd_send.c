@@ -7,11 +7,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <unistd.h>
 
 #include "ctl/ctl.h"
 #include "ctl/follow.h"
 #include "proto/relpath.h"
+#include "proto/text.h"
 
 const struct option_spec cmd_send_options[] = {
     {"to", 0, "DEST", "name under the receiving root; with '/' at its end, a directory there"},
@@ -19,22 +21,24 @@ const struct option_spec cmd_send_options[] = {
     {"overwrite", 0, "MODE", "replace what is there, or never (default: replace)"},
     {"sync", 0, "MODE", "when it is safe on disk: file, batch or none (default: file)"},
     {"priority", 0, "N", "-100 to 100, higher goes first (default: 0)"},
+    {"retries", 0, "N", "how often a failed attempt is repeated where that may help"},
+    {"key", 0, "KEY", "your own name for this request: given again, it is the same job"},
     {"fail-fast", 0, NULL, "fail at once when the other rank is down"},
     {"cancel-on-interrupt", 0, NULL, "an interrupt cancels the job, too"},
     {NULL},
 };
 
-static int parse_priority(const char *text, int64_t *priority)
+static int parse_number(const char *text, long min, long max, int64_t *number)
 {
     char *end;
     long value;
 
     errno = 0;
     value = strtol(text, &end, 10);
-    if (end == text || *end || errno || value < -XFER_PRIORITY_MAX || value > XFER_PRIORITY_MAX ||
+    if (end == text || *end || errno || value < min || value > max ||
         strspn(text, "+-0123456789") != strlen(text))
         return -1;
-    *priority = value;
+    *number = value;
     return 0;
 }
 
@@ -54,9 +58,20 @@ static int parse_options(struct ctl *ctl, const struct arguments *args,
         if (params->sync < 0)
             return ctl_usage(ctl, "--sync is file, batch or none, not '%s'", value);
     }
-    if ((value = arguments_option(args, "priority")) && parse_priority(value, &params->priority))
+    if ((value = arguments_option(args, "priority")) &&
+        parse_number(value, -XFER_PRIORITY_MAX, XFER_PRIORITY_MAX, &params->priority))
         return ctl_usage(ctl, "--priority is a whole number from -%d to %d, not '%s'",
                          XFER_PRIORITY_MAX, XFER_PRIORITY_MAX, value);
+    if ((value = arguments_option(args, "retries")) &&
+        parse_number(value, 0, XFER_RETRIES_MAX, &params->retries))
+        return ctl_usage(ctl, "--retries is a whole number from 0 to %d, not '%s'",
+                         XFER_RETRIES_MAX, value);
+    if ((value = arguments_option(args, "key"))) {
+        if (*value == '\0' || strlen(value) > XFER_KEY_MAX || !text_is_utf8(value, strlen(value)))
+            return ctl_usage(ctl, "--key is a text of 1 to %d bytes", XFER_KEY_MAX);
+        if (args->n > 1)
+            return ctl_usage(ctl, "--key is for one source: each job has a key of its own");
+    }
     *dest = arguments_option(args, "to");
     if (*dest && **dest == '\0')
         return ctl_usage(ctl, "--to is empty");
@@ -143,15 +158,35 @@ static int check_targets(const struct follow_item *items, size_t n, const char *
     return rc;
 }
 
+/* The user's key or, without one, a key that is nobody else's: a submit whose reply was lost can be
+ * repeated either way. */
+static int make_key(const char *given, char key[FOLLOW_KEY_SIZE], struct xfer_error *err)
+{
+    unsigned char random[16];
+    size_t len;
+
+    if (given) {
+        snprintf(key, FOLLOW_KEY_SIZE, "%s", given);
+        return 0;
+    }
+    if (getrandom(random, sizeof(random), 0) != (ssize_t)sizeof(random))
+        return error_set_errno(err, errno, "getrandom");
+    len = (size_t)sprintf(key, "xferctl-");
+    for (size_t i = 0; i < sizeof(random); i++)
+        len += (size_t)sprintf(key + len, "%02x", random[i]);
+    return 0;
+}
+
 static int make_items(const struct arguments *args, struct follow_item *items, const char *dest,
                       struct xfer_error *err)
 {
+    const char *key = arguments_option(args, "key");
     char *cwd = getcwd(NULL, 0);
     int rc = 0;
 
     for (int i = 0; rc == 0 && i < args->n; i++) {
         items[i].source = absolute(args->items[i], cwd, err);
-        if (!items[i].source)
+        if (!items[i].source || make_key(key, items[i].key, err))
             rc = -1;
     }
     free(cwd);

@@ -66,8 +66,22 @@ static void print_destination(struct output *out, const struct control_job *job)
     free(path);
 }
 
+/* Of so many: those that were cut short by a restart come on top of what is allowed. */
+static void print_attempts(struct output *out, const struct control_job *job)
+{
+    int64_t allowed = job->retries + 1;
+
+    if (job->attempts <= allowed)
+        output_line(out, "%-13s %lld of %lld", "attempts", (long long)job->attempts,
+                    (long long)allowed);
+    else
+        output_line(out, "%-13s %lld, of which %lld may fail", "attempts", (long long)job->attempts,
+                    (long long)allowed);
+}
+
 static void print_job(struct output *out, const struct control_job *job)
 {
+    bool ended = job->state != JOB_QUEUED && job->state != JOB_RUNNING;
     char state[64], rate[24];
 
     output_line(out, "%-13s %lld", "job", (long long)job->job);
@@ -87,16 +101,19 @@ static void print_job(struct output *out, const struct control_job *job)
         output_line(out, "%-13s %s/s", "rate", rate);
     if (job->has_digest)
         print_digest(out, job);
-    output_line(out, "%-13s %lld", "attempts", (long long)job->attempts);
+    print_attempts(out, job);
     output_line(out, "%-13s %lld", "priority", (long long)job->priority);
+    if (job->key)
+        row(out, "key", job->key);
     output_line(out, "%-13s %lld", "uid", (long long)job->uid);
     row_time(out, "submitted", job->submitted_at);
-    row_time(out, "not before", job->not_before);
+    row_time(out, "next attempt", job->not_before);
     row_time(out, "started", job->started_at);
     row_time(out, "finished", job->finished_at);
     if (job->error) {
-        output_line(out, "%-13s %d", "exit code", job->exit_code);
-        row(out, "error", error_info(job->error->code)->name);
+        if (ended)
+            output_line(out, "%-13s %d", "exit code", job->exit_code);
+        row(out, ended ? "error" : "last error", error_info(job->error->code)->name);
         row(out, "message", job->error->text);
     }
 }
@@ -184,6 +201,10 @@ static void print_daemon(struct output *out, const char *socket, const struct co
                 "jobs", (long long)stats->jobs[JOB_QUEUED], (long long)stats->jobs[JOB_RUNNING],
                 (long long)stats->jobs[JOB_DONE], (long long)stats->jobs[JOB_FAILED],
                 (long long)stats->jobs[JOB_CANCELLED]);
+    if (stats->paused)
+        output_line(out, "%-13s paused: no job starts; 'xferctl resume' ends it", "queue");
+    if (stats->draining)
+        output_line(out, "%-13s draining: no request is taken; 'xferctl resume' ends it", "queue");
     print_root(out, stats);
 }
 
@@ -247,6 +268,8 @@ static void print_stats(struct output *out, const struct control_stats *s)
         {"uptime_seconds", (int64_t)s->uptime},
         {"generation", s->generation},
         {"peer_up", s->peer_up},
+        {"paused", s->paused},
+        {"draining", s->draining},
         {"clients", s->clients},
         {"lanes", s->lanes},
         {"chunk_bytes", s->chunk},

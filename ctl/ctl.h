@@ -65,9 +65,13 @@ int ctl_parse_job(struct ctl *ctl, const char *text, int64_t *job);
 
 int cmd_call(struct ctl *ctl, const struct arguments *args);
 int cmd_cancel(struct ctl *ctl, const struct arguments *args);
+int cmd_drain(struct ctl *ctl, const struct arguments *args);
 int cmd_help(struct ctl *ctl, const struct arguments *args);
 int cmd_list(struct ctl *ctl, const struct arguments *args);
+int cmd_pause(struct ctl *ctl, const struct arguments *args);
 int cmd_ping(struct ctl *ctl, const struct arguments *args);
+int cmd_resume(struct ctl *ctl, const struct arguments *args);
+int cmd_retry(struct ctl *ctl, const struct arguments *args);
 int cmd_send(struct ctl *ctl, const struct arguments *args);
 int cmd_socket(struct ctl *ctl, const struct arguments *args);
 int cmd_stats(struct ctl *ctl, const struct arguments *args);

@@ -2,8 +2,9 @@
  *
  * The conversation about jobs. All requests are pipelined on one connection, each reply is matched
  * by its id, which says what was asked about which item. A lost connection puts each item back to
- * the last step that is certain; a submit whose reply never came is not repeated, since the job may
- * exist.
+ * the last step that is certain. A submit whose reply never came is repeated: its key makes it the
+ * same job. What numbers and keys mean is up to the queue, so nothing is asked on a connection
+ * before the daemon has told which queue it has.
  */
 #include "ctl/follow.h"
 
@@ -28,54 +29,70 @@
 
 static int greet(struct follow *f, struct xfer_error *err)
 {
-    bool ask_for_peer = f->options->fail_fast && !f->peer_seen;
-
-    f->hold = ask_for_peer ? HOLD_STATS : f->connected_once ? HOLD_HELLO : HOLD_NOT;
+    f->hold = HOLD_HELLO;
     f->looking = false;
     f->submits = f->waits = 0;
-    if (f->connected_once || f->options->purpose != FOLLOW_FOR_ID)
-        if (follow_ask(f, ASK_HELLO, 0, METHOD_SYSTEM_HELLO, NULL, err))
-            return -1;
-    if (ask_for_peer && follow_ask(f, ASK_STATS, 0, METHOD_SYSTEM_STATS, NULL, err))
+    if (follow_ask(f, ASK_HELLO, 0, METHOD_SYSTEM_HELLO, NULL, err))
         return -1;
+    if (f->options->fail_fast && !f->peer_seen) {
+        f->hold |= HOLD_STATS;
+        if (follow_ask(f, ASK_STATS, 0, METHOD_SYSTEM_STATS, NULL, err))
+            return -1;
+    }
     if (f->events && f->n > SUBSCRIBE_EACH_MAX &&
         follow_ask(f, ASK_EVENTS, 0, METHOD_EVENTS_SUBSCRIBE, NULL, err))
         return -1;
     f->connected_once = true;
-    f->lost_at = 0;
     return 0;
 }
 
-static void end_as_unknown(struct follow *f, struct follow_item *item, const char *why)
+/* Back to the step before the reply that was awaited. */
+static void unask(struct follow *f, struct follow_item *item)
 {
-    struct xfer_error err = XFER_ERROR_INIT;
-
-    error_set(&err, XFER_NO_DAEMON,
-              "not known whether it was queued: %s before the reply came; see 'xferctl list'", why);
-    follow_end_with_error(f, item, &err, NULL, 1);
+    switch (item->step) {
+    case FOLLOW_SUBMITTED:
+        item->step = FOLLOW_SUBMIT;
+        break;
+    case FOLLOW_CANCELLING:
+        item->step = FOLLOW_CANCEL;
+        break;
+    case FOLLOW_RETRYING:
+        item->step = FOLLOW_RETRY;
+        break;
+    case FOLLOW_WAITING:
+        item->step = FOLLOW_WAIT;
+        break;
+    default:
+        return;
+    }
+    if (item->sent_at < session_written(f->session))
+        item->unanswered = true;
 }
 
-static void connection_lost(struct follow *f, const struct xfer_error *err)
+static void connection_lost(struct follow *f)
 {
-    uint64_t written = session_written(f->session);
+    double now = clock_now();
 
-    for (size_t i = f->first; i < f->n; i++) {
-        struct follow_item *item = &f->items[i];
-
-        if (item->step == FOLLOW_SUBMITTED && item->sent_at < written)
-            end_as_unknown(f, item, err->text);
-        else if (item->step == FOLLOW_SUBMITTED)
-            item->step = FOLLOW_SUBMIT;
-        else if (item->step == FOLLOW_CANCELLING)
-            item->step = FOLLOW_CANCEL;
-        else if (item->step == FOLLOW_WAITING)
-            item->step = FOLLOW_WAIT;
-        item->survived = item->job > 0 && (item->step == FOLLOW_WAIT || item->source);
-    }
+    for (size_t i = f->first; i < f->n; i++)
+        unask(f, &f->items[i]);
     f->next_submit = f->next_wait = f->first;
-    f->lost_at = clock_now();
-    f->retry_at = f->lost_at;
-    f->retry_pause = RETRY_FIRST;
+    f->looking = false;
+    if (f->lost_at == 0) {
+        f->lost_at = f->retry_at = now;
+        f->retry_pause = RETRY_FIRST;
+        free(f->reason); /* what is told once is told again after this */
+        f->reason = NULL;
+    } else {
+        /* One that takes connections and closes them is not asked as fast as it can do that. */
+        f->retry_at = now + f->retry_pause;
+        f->retry_pause = clock_sooner(2 * f->retry_pause, RETRY_LONGEST);
+    }
+}
+
+/* Until when a daemon must have answered. */
+static double give_up_at(const struct follow *f)
+{
+    return f->lost_at > 0 && isinf(f->ctl->deadline) ? f->lost_at + CTL_RETRY_SECONDS : INFINITY;
 }
 
 /* Connect again when it is time to. -1: the daemon stays away. */
@@ -87,9 +104,9 @@ static int reconnect(struct follow *f, struct xfer_error *err)
         return 0;
     if (session_connect(f->session, now, err) == 0)
         return greet(f, err);
-    if (isinf(f->ctl->deadline) && now - f->lost_at >= CTL_RETRY_SECONDS)
+    if (now >= give_up_at(f))
         return -1;
-    if (now - f->lost_at >= 1 && !f->ctl->quiet)
+    if (now - f->lost_at >= 1)
         follow_tell_reason(f, NULL, "waiting for the daemon to come back");
     f->retry_at = now + f->retry_pause;
     f->retry_pause = clock_sooner(2 * f->retry_pause, RETRY_LONGEST);
@@ -112,7 +129,8 @@ static int look(struct follow *f, struct xfer_error *err)
         follow_tell_reason(f, NULL, "waiting for the daemon to answer");
         return 0;
     }
-    if (item->step != FOLLOW_WAITING || item->state == JOB_RUNNING)
+    /* One that runs may be queued again when this attempt has failed. */
+    if (item->step != FOLLOW_WAITING)
         return 0;
     f->looking = true;
     return follow_ask_about(f, ASK_STATUS, f->first, METHOD_TRANSFER_STATUS, err);
@@ -178,7 +196,7 @@ static bool ended_early(struct follow *f)
 static int do_next(struct follow *f, struct xfer_error *err)
 {
     struct control_incoming in;
-    double until = clock_sooner(f->ctl->deadline, f->look_at);
+    double until = clock_sooner(f->ctl->deadline, clock_sooner(f->look_at, give_up_at(f)));
     int rc = 0;
 
     if (f->signal)
@@ -188,6 +206,9 @@ static int do_next(struct follow *f, struct xfer_error *err)
             return -1;
         if (!session_connected(f->session))
             until = clock_sooner(until, f->retry_at);
+    } else if (clock_now() >= give_up_at(f)) {
+        return error_set(err, XFER_NO_DAEMON, "%s: the daemon gave no answer within %d s",
+                         session_path(f->session), (int)CTL_RETRY_SECONDS);
     }
     if (follow_send_what_can_be(f, err))
         return -1;
@@ -203,7 +224,7 @@ static int do_next(struct follow *f, struct xfer_error *err)
     case SESSION_LOST:
         if (err->code != XFER_NO_DAEMON)
             return -1;
-        connection_lost(f, err);
+        connection_lost(f);
         break;
     case SESSION_DEADLINE:
         break;
@@ -248,6 +269,8 @@ int follow_run(struct ctl *ctl, const struct follow_options *options, struct fol
                        .options = options,
                        .items = items,
                        .n = n,
+                       .lost_at = clock_now(),
+                       .retry_pause = RETRY_FIRST,
                        .look_at = clock_now() + LOOK_FIRST,
                        .look_pause = 2 * LOOK_FIRST};
     struct xfer_error err = XFER_ERROR_INIT;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * Follows jobs to their ends: submits them where they are yet to be, cancels them where that is
- * asked, waits, shows progress, prints each when its turn has come, and survives restarts of the
- * daemon meanwhile. send, wait, watch and cancel are all made of it.
+ * Follows jobs to their ends: submits them where they are yet to be, cancels or retries them where
+ * that is asked, waits, shows progress, prints each when its turn has come, and survives restarts
+ * of the daemon meanwhile. send, wait, watch, cancel and retry are all made of it.
  */
 #ifndef XFER_CTL_FOLLOW_H
 #define XFER_CTL_FOLLOW_H
@@ -18,21 +18,28 @@ enum follow_step {
     FOLLOW_SUBMITTED,  /* the reply is awaited */
     FOLLOW_CANCEL,     /* to be cancelled */
     FOLLOW_CANCELLING, /* the reply is awaited */
+    FOLLOW_RETRY,      /* to be started again */
+    FOLLOW_RETRYING,   /* the reply is awaited */
     FOLLOW_WAIT,       /* its end is to be waited for */
     FOLLOW_WAITING,    /* the reply is awaited */
     FOLLOW_ENDED       /* has an object or an error, and an exit code */
 };
 
+#define FOLLOW_KEY_SIZE (XFER_KEY_MAX + 1)
+
 struct follow_item {
     char *source; /* absolute path; NULL for a job that is named by its number. Owned. */
-    int64_t job;  /* 0: not yet known */
+    char key[FOLLOW_KEY_SIZE]; /* of its submit, which may so be repeated */
+    int64_t job;               /* 0: not yet known */
     enum follow_step step;
     uint64_t sent_at;         /* where its submit begins among the bytes of the connection */
     char *json;               /* the job object as it came; NULL: none */
     struct xfer_error *error; /* why there is no object */
     char *error_text;         /* the same as the daemon sent it, or NULL */
     int exit_code;
-    bool survived;        /* it was there before the connection broke */
+    bool known;           /* the daemon has told of this job */
+    bool unanswered;      /* the connection broke after a request for it had left, which may have
+                             been carried out */
     enum job_state state; /* as last heard */
     int64_t bytes_done, bytes_total;
     double rate;
@@ -43,12 +50,14 @@ enum follow_purpose {
     FOLLOW_FOR_RESULT, /* send, wait: print each job as it has ended */
     FOLLOW_FOR_ID,     /* send --no-wait: print each job as it is queued */
     FOLLOW_FOR_CANCEL, /* cancel: print failures alone */
+    FOLLOW_FOR_RETRY,  /* retry: the same, without waiting for the end */
     FOLLOW_FOR_EVENTS  /* watch: print what happens */
 };
 
 struct follow_options {
     enum follow_purpose purpose;
-    const struct control_params *submit; /* what the submits have in common; source is filled in */
+    const struct control_params
+        *submit; /* what the submits have in common: source and key are filled in */
     bool fail_fast;
     bool cancel_on_interrupt;
 };

@@ -48,11 +48,15 @@ void follow_end_with_error(struct follow *f, struct follow_item *item, const str
     end_item(f, item, exit_code);
 }
 
-static void end_as_lost(struct follow *f, struct follow_item *item)
+/* The daemon that came back knows nothing of what the former one had. */
+static void end_as_lost(struct follow *f, struct follow_item *item, const char *why)
 {
     struct xfer_error err = XFER_ERROR_INIT;
 
-    error_set(&err, XFER_NO_SUCH_JOB, "was lost in a restart of the daemon");
+    if (item->job > 0)
+        error_set(&err, XFER_NO_SUCH_JOB, "was lost in a restart of the daemon: %s", why);
+    else
+        error_set(&err, XFER_NO_DAEMON, "not known whether it was queued: %s", why);
     follow_end_with_error(f, item, &err, NULL, 1);
 }
 
@@ -85,6 +89,7 @@ static int send_submits(struct follow *f, struct xfer_error *err)
             continue;
         params = *f->options->submit;
         params.source = item->source;
+        params.key = item->key;
         item->sent_at = session_queued(f->session);
         if (follow_ask(f, ASK_SUBMIT, f->next_submit, METHOD_TRANSFER_SUBMIT, &params, err))
             return -1;
@@ -94,33 +99,38 @@ static int send_submits(struct follow *f, struct xfer_error *err)
     return 0;
 }
 
-/* Follow that job from now on: first the events, so that none is missed. */
-static int send_wait(struct follow *f, size_t index, struct xfer_error *err)
+/* The request that is due about a job. */
+static int send_about(struct follow *f, size_t index, struct xfer_error *err)
 {
-    if (f->events && f->n <= SUBSCRIBE_EACH_MAX &&
+    static const struct {
+        enum request_kind kind;
+        enum method_id method;
+    } requests[] = {[FOLLOW_CANCEL] = {ASK_CANCEL, METHOD_TRANSFER_CANCEL},
+                    [FOLLOW_RETRY] = {ASK_RETRY, METHOD_TRANSFER_RETRY},
+                    [FOLLOW_WAIT] = {ASK_WAIT, METHOD_TRANSFER_WAIT}};
+    struct follow_item *item = &f->items[index];
+    enum follow_step step = item->step;
+
+    /* First the events, so that none is missed. */
+    if (step == FOLLOW_WAIT && f->events && f->n <= SUBSCRIBE_EACH_MAX &&
         follow_ask_about(f, ASK_EVENTS, index, METHOD_EVENTS_SUBSCRIBE, err))
         return -1;
-    f->items[index].step = FOLLOW_WAITING;
+    item->sent_at = session_queued(f->session);
+    item->step = step + 1; /* from to-be-asked to awaited */
     f->waits++;
-    return follow_ask_about(f, ASK_WAIT, index, METHOD_TRANSFER_WAIT, err);
+    return follow_ask_about(f, requests[step].kind, index, requests[step].method, err);
 }
 
 static int send_waits(struct follow *f, struct xfer_error *err)
 {
     for (; f->next_wait < f->n && f->waits < WAITS_AT_ONCE; f->next_wait++) {
-        struct follow_item *item = &f->items[f->next_wait];
+        enum follow_step step = f->items[f->next_wait].step;
 
-        if (item->step == FOLLOW_WAIT) {
-            if (send_wait(f, f->next_wait, err))
-                return -1;
-        } else if (item->step == FOLLOW_CANCEL) {
-            if (follow_ask_about(f, ASK_CANCEL, f->next_wait, METHOD_TRANSFER_CANCEL, err))
-                return -1;
-            item->step = FOLLOW_CANCELLING;
-            f->waits++;
-        } else if (item->step == FOLLOW_SUBMIT || item->step == FOLLOW_SUBMITTED) {
+        if (step == FOLLOW_SUBMIT || step == FOLLOW_SUBMITTED)
             break;
-        }
+        if ((step == FOLLOW_CANCEL || step == FOLLOW_RETRY || step == FOLLOW_WAIT) &&
+            send_about(f, f->next_wait, err))
+            return -1;
     }
     return 0;
 }
@@ -149,19 +159,33 @@ void follow_put_back(struct follow *f, struct follow_item *item, enum follow_ste
         f->next_wait = index;
 }
 
-static void took_hello(struct follow *f, const char *result)
+static int took_hello(struct follow *f, const struct control_incoming *in, struct xfer_error *err)
 {
-    struct xfer_error err = XFER_ERROR_INIT;
     struct control_hello hello;
 
-    if (control_hello_parse(result, &hello, &err))
-        return;
-    /* Numbers of another queue mean other jobs, perhaps somebody else's. */
+    if (in->kind == CONTROL_ERROR) {
+        if (in->error.code == XFER_STOPPING) {
+            f->hold |= HOLD_CLOSE;
+            return 0;
+        }
+        *err = in->error;
+        return error_prefix(err, "the daemon refused a request");
+    }
+    if (control_hello_parse(in->result, &hello, err))
+        return -1;
+    f->hold &= ~(unsigned)HOLD_HELLO;
+    f->lost_at = 0;
+    /* Numbers of another queue mean other jobs, perhaps somebody else's, and a key that is new
+     * there would make a second job. */
     if (f->queue_id[0] && strcmp(f->queue_id, hello.queue_id) != 0)
-        for (size_t i = 0; i < f->n; i++)
-            if (f->items[i].step != FOLLOW_ENDED && f->items[i].job > 0)
-                end_as_lost(f, &f->items[i]);
+        for (size_t i = f->first; i < f->n; i++) {
+            struct follow_item *item = &f->items[i];
+
+            if (item->step != FOLLOW_ENDED && (item->job > 0 || item->unanswered))
+                end_as_lost(f, item, "it came back with another queue");
+        }
     memcpy(f->queue_id, hello.queue_id, sizeof(f->queue_id));
+    return 0;
 }
 
 static int took_stats(struct follow *f, const char *result, struct xfer_error *err)
@@ -200,11 +224,16 @@ static int go_on(struct follow *f, enum request_kind kind, size_t index, struct 
         follow_put_back(f, item, FOLLOW_CANCEL);
         return 0;
     }
-    if (f->hold || f->waits >= WAITS_AT_ONCE) {
-        follow_put_back(f, item, FOLLOW_WAIT);
+    follow_put_back(f, item, FOLLOW_WAIT);
+    if (f->hold || f->waits >= WAITS_AT_ONCE)
         return 0;
-    }
-    return send_wait(f, index, err);
+    return send_about(f, index, err);
+}
+
+/* Does this end with the object, whatever it says? */
+static bool job_is_enough(const struct follow *f)
+{
+    return f->options->purpose == FOLLOW_FOR_ID || f->options->purpose == FOLLOW_FOR_RETRY;
 }
 
 /* Keep the object of a job that is not followed any further. */
@@ -213,7 +242,7 @@ static void end_with_job(struct follow *f, struct follow_item *item, const struc
 {
     free(item->json);
     item->json = strdup(json);
-    if (f->options->purpose == FOLLOW_FOR_ID)
+    if (job_is_enough(f))
         end_item(f, item, 0);
     else if (item->exit_code && job->state == JOB_CANCELLED)
         end_item(f, item, item->exit_code); /* cancelled for --fail-fast */
@@ -232,13 +261,14 @@ static int took_job(struct follow *f, enum request_kind kind, size_t index, cons
         return -1;
     if (kind == ASK_SUBMIT)
         item->job = job.job;
+    item->known = true;
     follow_tell_progress(f, item, job.bytes_done, job.bytes_total, job.rate, job.state);
     if (kind == ASK_STATUS) {
         if (job.state == JOB_QUEUED)
             follow_tell_reason(f, item, job.reason);
         if (job.state == JOB_QUEUED && f->options->fail_fast)
             rc = follow_ask(f, ASK_STATS, 0, METHOD_SYSTEM_STATS, NULL, err);
-    } else if (final_state(job.state) || f->options->purpose == FOLLOW_FOR_ID) {
+    } else if (final_state(job.state) || job_is_enough(f)) {
         end_with_job(f, item, &job, result);
     } else {
         rc = go_on(f, kind, index, err);
@@ -251,19 +281,29 @@ static void took_error(struct follow *f, enum request_kind kind, size_t index,
                        const struct control_incoming *in)
 {
     struct follow_item *item = &f->items[index];
+    int exit_code = error_info(in->error.code)->exit_code;
 
     if (in->error.code == XFER_STOPPING) {
-        /* Not taken, or not yet ended: this connection will close, the next one may serve. */
-        f->hold = HOLD_CLOSE;
+        /* This connection will close, the next one may serve. */
+        f->hold |= HOLD_CLOSE;
+        item->unanswered = true;
         follow_put_back(f, item, item->step - 1); /* from awaited to to-be-asked */
     } else if (kind == ASK_CANCEL && f->signal) {
         /* It may have ended just before. */
         follow_put_back(f, item, FOLLOW_WAIT);
-    } else if (in->error.code == XFER_NO_SUCH_JOB && item->survived) {
-        end_as_lost(f, item);
+    } else if (in->error.code == XFER_NO_SUCH_JOB && item->known) {
+        end_as_lost(f, item, "it is no longer in the queue");
+    } else if (kind == ASK_SUBMIT && item->unanswered && error_info(in->error.code)->retryable) {
+        /* That no job could be added now does not say that none was before. */
+        end_as_lost(f, item, in->error.text);
+    } else if (kind == ASK_RETRY && in->error.code == XFER_INVALID_PARAMS) {
+        /* It is done, perhaps by the retry whose reply was lost. */
+        if (item->unanswered)
+            end_item(f, item, 0);
+        else
+            follow_end_with_error(f, item, &in->error, in->error_text, 1);
     } else {
-        follow_end_with_error(f, item, &in->error, in->error_text,
-                              error_info(in->error.code)->exit_code);
+        follow_end_with_error(f, item, &in->error, in->error_text, exit_code);
     }
 }
 
@@ -271,7 +311,8 @@ static int took_reply(struct follow *f, const struct control_incoming *in, struc
 {
     static const enum follow_step expected[] = {[ASK_SUBMIT] = FOLLOW_SUBMITTED,
                                                 [ASK_WAIT] = FOLLOW_WAITING,
-                                                [ASK_CANCEL] = FOLLOW_CANCELLING};
+                                                [ASK_CANCEL] = FOLLOW_CANCELLING,
+                                                [ASK_RETRY] = FOLLOW_RETRYING};
     enum request_kind kind = (enum request_kind)(in->id & ((1 << KIND_BITS) - 1));
     size_t index = (size_t)(in->id >> KIND_BITS);
     bool good = in->kind == CONTROL_RESULT;
@@ -285,14 +326,9 @@ static int took_reply(struct follow *f, const struct control_incoming *in, struc
 
     switch (kind) {
     case ASK_HELLO:
-        if (f->hold == HOLD_HELLO)
-            f->hold = HOLD_NOT;
-        if (good)
-            took_hello(f, in->result);
-        return 0;
+        return took_hello(f, in, err);
     case ASK_STATS:
-        if (f->hold == HOLD_STATS)
-            f->hold = HOLD_NOT;
+        f->hold &= ~(unsigned)HOLD_STATS;
         return good ? took_stats(f, in->result, err) : 0;
     case ASK_STATUS:
         f->looking = false;
@@ -303,6 +339,7 @@ static int took_reply(struct follow *f, const struct control_incoming *in, struc
         break;
     case ASK_WAIT:
     case ASK_CANCEL:
+    case ASK_RETRY:
         /* A cancel may go beside a wait, which then tells the end. */
         if (f->items[index].step == expected[kind] && f->waits > 0)
             f->waits--;
@@ -325,6 +362,7 @@ static void took_event(struct follow *f, const struct control_incoming *in)
 
         if (item->job != in->event.job || item->step == FOLLOW_ENDED)
             continue;
+        item->known = true;
         follow_tell_progress(f, item, in->event.bytes_done, in->event.bytes_total, in->event.rate,
                              in->event.state);
         follow_tell_event(f, item, &in->event, in->result);

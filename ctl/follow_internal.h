@@ -9,12 +9,11 @@
 #include "ctl/follow.h"
 #include "ctl/session.h"
 
-/* Why nothing is sent at the moment. */
+/* Why nothing is sent at the moment: bits. */
 enum follow_hold {
-    HOLD_NOT,
-    HOLD_HELLO, /* after a restart: are the jobs' numbers still theirs? */
-    HOLD_STATS, /* --fail-fast: is the other rank there? */
-    HOLD_CLOSE  /* the daemon takes nothing more on this connection */
+    HOLD_HELLO = 1, /* whose queue is it: are numbers and keys still what they were? */
+    HOLD_STATS = 2, /* --fail-fast: is the other rank there? */
+    HOLD_CLOSE = 4  /* the daemon takes nothing more on this connection */
 };
 
 struct follow {
@@ -29,13 +28,13 @@ struct follow {
     size_t next_submit, next_wait; /* all before them are beyond that step */
     size_t submits, waits;         /* replies awaited */
 
-    bool events; /* progress is wanted */
-    enum follow_hold hold;
+    bool events;   /* progress is wanted */
+    unsigned hold; /* enum follow_hold */
     bool connected_once;
     bool peer_seen; /* --fail-fast: it was there at the start */
     char queue_id[2 * XFER_QUEUE_ID_SIZE + 1];
 
-    double lost_at; /* when the connection was lost; 0: it stands */
+    double lost_at; /* since when no daemon has answered; 0: one does */
     double retry_at, retry_pause;
     double look_at, look_pause; /* when to ask next what the first job waits for */
     bool looking;               /* that question is open */
@@ -56,6 +55,7 @@ enum request_kind {
     ASK_SUBMIT,
     ASK_WAIT,
     ASK_CANCEL,
+    ASK_RETRY,
     ASK_STATUS,
     ASK_EVENTS
 };
@@ -67,7 +67,7 @@ int follow_ask(struct follow *f, enum request_kind kind, size_t index, enum meth
                const struct control_params *params, struct xfer_error *err);
 int follow_ask_about(struct follow *f, enum request_kind kind, size_t index, enum method_id method,
                      struct xfer_error *err);
-/* Queue all that is due: submits, cancels, waits. */
+/* Queue all that is due: submits, cancels, retries, waits. */
 int follow_send_what_can_be(struct follow *f, struct xfer_error *err);
 /* Act on what came. -1: none of this can go on. */
 int follow_took(struct follow *f, const struct control_incoming *in, struct xfer_error *err);

@@ -51,9 +51,10 @@ void follow_tell_reason(struct follow *f, const struct follow_item *item, const 
     if (!text)
         return;
     error_clean(text);
+    bool whole = strncmp(text, "waiting", 7) == 0 || strncmp(text, "attempt", 7) == 0;
     if (item)
         output_notice(f->ctl->out, "job %lld: %s%s", (long long)item->job,
-                      strncmp(text, "waiting", 7) == 0 ? "" : "waiting: ", text);
+                      whole ? "" : "waiting: ", text);
     else
         output_notice(f->ctl->out, "%s", text);
     free(text);
@@ -148,8 +149,12 @@ void follow_tell_job(struct output *out, const struct control_job *job)
 /* Why a job failed: the error text on stderr (with --json it is in the object). */
 static void tell_job_error(struct output *out, const struct control_job *job)
 {
-    if (job->error && job->state == JOB_FAILED)
-        output_failure(out, job->error, NULL, job->job, job->source, 0);
+    if (!job->error || job->state != JOB_FAILED)
+        return;
+    output_failure(out, job->error, NULL, job->job, job->source, 0);
+    if (job->attempts > 1)
+        output_message(out, "job %lld: that was attempt %lld", (long long)job->job,
+                       (long long)job->attempts);
 }
 
 static void tell_result(struct follow *f, struct follow_item *item, const struct control_job *job)
@@ -165,6 +170,10 @@ static void tell_result(struct follow *f, struct follow_item *item, const struct
             output_text(out, item->json);
         else
             output_line(out, "%lld", (long long)job->job);
+        return;
+    case FOLLOW_FOR_RETRY:
+        if (f->ctl->json)
+            output_text(out, item->json);
         return;
     case FOLLOW_FOR_CANCEL:
         if (f->ctl->json)
@@ -229,9 +238,9 @@ static char *unfinished(const struct follow *f, size_t *jobs, size_t *unknown, s
     for (size_t i = f->first; i < f->n; i++) {
         const struct follow_item *item = &f->items[i];
 
-        if (item->step == FOLLOW_SUBMIT) {
+        if (item->step == FOLLOW_SUBMIT && !item->unanswered) {
             ++*unsent;
-        } else if (item->step == FOLLOW_SUBMITTED) {
+        } else if (item->step == FOLLOW_SUBMIT || item->step == FOLLOW_SUBMITTED) {
             ++*unknown;
         } else if (item->step != FOLLOW_ENDED) {
             ++*jobs;

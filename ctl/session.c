@@ -333,7 +333,12 @@ int session_ask(struct session *s, enum method_id method, const struct control_p
                 return -1;
             switch (await_reply(s, id, give_up, in, err)) {
             case SESSION_MESSAGE:
-                return 0;
+                if (!again || in->kind != CONTROL_ERROR || in->error.code != XFER_STOPPING)
+                    return 0;
+                *err = in->error;
+                control_incoming_free(in);
+                session_disconnect(s);
+                break;
             case SESSION_LOST:
                 if (!again || err->code != XFER_NO_DAEMON)
                     return -1;

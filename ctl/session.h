@@ -57,9 +57,9 @@ enum session_event session_next(struct session *s, double deadline, struct contr
 int session_signal(const struct session *s); /* the last one */
 
 /* The simple way for one request: connect where that is needed, ask, wait for the reply; it may be
- * an error of the daemon (in->kind). again: ask again when the connection breaks, for
- * CTL_RETRY_SECONDS or until the deadline. Without a deadline (infinite) the reply must come within
- * that time. XFER_TIMEOUT: the deadline passed. */
+ * an error of the daemon (in->kind). again: ask again when the connection breaks or the daemon is
+ * stopping, for CTL_RETRY_SECONDS or until the deadline. Without a deadline (infinite) the reply
+ * must come within that time. XFER_TIMEOUT: the deadline passed. */
 int session_ask(struct session *s, enum method_id method, const struct control_params *params,
                 bool again, double deadline, struct control_incoming *in, struct xfer_error *err);
 

@@ -32,6 +32,7 @@ enum type {
     TYPE_SOURCE, /* the same, or "source" as -1 */
     TYPE_COUNT,  /* int64_t */
     TYPE_SIZE,   /* int64_t, with units */
+    TYPE_TIME,   /* double, seconds, with units */
     TYPE_LEVEL,  /* enum log_level, int */
 };
 
@@ -51,6 +52,18 @@ static const struct key {
     {"control", "admins", TYPE_TEXT, MEMBER(control_admins), 0, 0,
      "who may do what owners may: users, uids, @groups"},
     {"queue", "database", TYPE_PATH, MEMBER(queue_database), 0, 0, "where the jobs are kept"},
+    {"queue", "history", TYPE_COUNT, MEMBER(queue_history), 0, XFER_JOBS_FINISHED_MAX,
+     "how many finished jobs are remembered"},
+    {"queue", "history_time", TYPE_TIME, MEMBER(queue_history_time), 0, XFER_SECONDS_MAX,
+     "how long they are remembered"},
+    {"queue", "retries", TYPE_COUNT, MEMBER(queue_retries), 0, XFER_RETRIES_MAX,
+     "how often a failed attempt is repeated where that may help"},
+    {"queue", "retry_delay", TYPE_TIME, MEMBER(queue_retry_delay), 0, XFER_SECONDS_MAX,
+     "pause before the first repetition; doubles from one to the next"},
+    {"queue", "retry_delay_max", TYPE_TIME, MEMBER(queue_retry_delay_max), 0, XFER_SECONDS_MAX,
+     "the longest of these pauses"},
+    {"queue", "stall_timeout", TYPE_TIME, MEMBER(queue_stall_timeout), 0, XFER_SECONDS_MAX,
+     "time without a byte after which an attempt has failed; 0: never"},
     {"store", "root", TYPE_PATH, MEMBER(store_root), 0, 0, "the receiving root"},
     {"store", "dir_mode", TYPE_MODE, MEMBER(store_dir_mode), 0, 07777,
      "of directories that are made, octal"},
@@ -97,6 +110,12 @@ int conf_init(struct conf *conf, struct xfer_error *err)
     conf->link_lanes = 4;
     conf->link_chunk = 256 * 1024;
     conf->link_timeout = 30;
+    conf->queue_history = 100000;
+    conf->queue_history_time = 30 * 86400;
+    conf->queue_retries = 3;
+    conf->queue_retry_delay = 1;
+    conf->queue_retry_delay_max = 300;
+    conf->queue_stall_timeout = 60;
     conf->log_level = LOG_LEVEL_NOTICE;
     return 0;
 }
@@ -148,6 +167,22 @@ static int parse_number(const char *value, const struct key *key, int64_t *numbe
     return 0;
 }
 
+static int parse_time(const char *value, const struct key *key, double *seconds,
+                      struct xfer_error *err)
+{
+    double n;
+
+    if (units_parse_duration(value, &n, err) < 0) {
+        err->code = XFER_CONFIG;
+        return -1;
+    }
+    if (n < (double)key->min || n > (double)key->max)
+        return error_set(err, XFER_CONFIG, "%s is outside of %lld to %lld seconds", value,
+                         (long long)key->min, (long long)key->max);
+    *seconds = n;
+    return 0;
+}
+
 static int set_value(struct conf *conf, const struct key *key, const char *value,
                      struct xfer_error *err)
 {
@@ -176,6 +211,8 @@ static int set_value(struct conf *conf, const struct key *key, const char *value
     case TYPE_COUNT:
     case TYPE_SIZE:
         return parse_number(value, key, (int64_t *)(void *)place, err);
+    case TYPE_TIME:
+        return parse_time(value, key, (double *)(void *)place, err);
     case TYPE_LEVEL:
         level = log_level_by_name(value);
         if (level < 0)
@@ -396,6 +433,8 @@ int conf_check(const struct conf *conf, struct xfer_error *err)
     if (!is_plain_word(conf->peer_host) || strchr(conf->peer_host, ':') != NULL)
         return error_set(err, XFER_CONFIG, "peer.host: \"%s\" is no host name or IPv4 address",
                          conf->peer_host);
+    if (conf->queue_retry_delay > conf->queue_retry_delay_max)
+        return error_set(err, XFER_CONFIG, "queue.retry_delay: longer than queue.retry_delay_max");
     if (strpbrk(conf->peer_agent, ":\n") != NULL)
         return error_set(err, XFER_CONFIG, "peer.agent: a ':' in it would separate two agents: %s",
                          conf->peer_agent);
@@ -450,6 +489,9 @@ static void format_value(const struct conf *conf, const struct key *key, char *o
     case TYPE_SIZE:
         snprintf(out, size, "%lld", (long long)*(const int64_t *)(const void *)place);
         return;
+    case TYPE_TIME:
+        snprintf(out, size, "%.3fs", *(const double *)(const void *)place);
+        return;
     case TYPE_LEVEL:
         snprintf(out, size, "%s", log_level_name(*(const int *)(const void *)place));
         return;
@@ -489,6 +531,6 @@ void conf_write(const struct conf *conf, FILE *out)
 void conf_list_keys(FILE *out)
 {
     for (size_t i = 0; i < KEYS; i++)
-        fprintf(out, "  %s.%-*s %s\n", keys[i].section, (int)(16 - strlen(keys[i].section)),
+        fprintf(out, "  %s.%-*s %s\n", keys[i].section, (int)(22 - strlen(keys[i].section)),
                 keys[i].name, keys[i].help);
 }

@@ -25,6 +25,13 @@ struct conf {
     char control_admins[1024]; /* user names, uids or @groups, blank- or comma-separated */
 
     char queue_database[XFER_PATH_SIZE];
+    int64_t queue_history;        /* finished jobs that are kept, default 100000 */
+    double queue_history_time;    /* seconds that they are kept, default 30 days */
+    int64_t queue_retries;        /* of jobs that say nothing themselves, default 3 */
+    double queue_retry_delay;     /* seconds before the first retry, default 1 */
+    double queue_retry_delay_max; /* the delays double up to this, default 5 minutes */
+    double queue_stall_timeout; /* seconds without a byte after which an attempt fails, default 60;
+                                   0: never */
 
     char store_root[XFER_PATH_SIZE];
     int store_dir_mode;  /* default 0755 */

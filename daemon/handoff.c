@@ -131,13 +131,17 @@ int handoff_receive(int fd, struct handoff_message *m, struct xfer_error *err)
                          .msg_iovlen = 1,
                          .msg_control = control.room,
                          .msg_controllen = sizeof control.room};
-    bool extra;
+    bool extra, reset = false;
     int taken;
     ssize_t n;
 
-    do
+    /* An end that left something unread is told of first, once; behind it lie its last words. */
+    for (;;) {
         n = recvmsg(fd, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-    while (n < 0 && errno == EINTR);
+        if (n >= 0 || (errno != EINTR && (errno != ECONNRESET || reset)))
+            break;
+        reset = reset || errno == ECONNRESET;
+    }
     if (n < 0 && (errno == EAGAIN))
         return 0;
     if (n < 0) {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * The launcher, as a child of the supervisor.
+ * The launcher, rank 0 alone, and the question to the other host, as children of the supervisor.
  *
  * Open MPI on one host: no binding to cores (it would put both threads of a rank on one), shared
  * memory alone, copied without the system call that containers deny, its files in our own
@@ -15,7 +15,6 @@
 #include "daemon/launch.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <pwd.h>
 #include <signal.h>
@@ -24,10 +23,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "daemon/log.h"
+#include "daemon/spawn.h"
 
 #ifndef XFER_MPIEXEC
 #define XFER_MPIEXEC "mpiexec"
@@ -126,22 +125,20 @@ static void add_program(struct words *w, const struct launch_options *o, int ran
     }
 }
 
-static void add_agent(struct words *w, const struct conf *conf)
+/* Open MPI takes it apart at blanks, without any quoting. */
+static void write_agent(char *to, size_t size, const struct conf *conf)
 {
-    const char *agent = conf->peer_agent[0] != '\0' ? conf->peer_agent : SSH;
+    bool as_user = conf->peer_user[0] != '\0';
 
-    add_word(w, "--mca");
-    add_word(w, "plm_rsh_agent");
-    if (conf->peer_user[0] != '\0')
-        add_word(w, "%s -l %s", agent, conf->peer_user);
-    else
-        add_word(w, "%s", agent);
+    snprintf(to, size, "%s%s%s", conf->peer_agent[0] != '\0' ? conf->peer_agent : SSH,
+             as_user ? " -l " : "", conf->peer_user);
 }
 
 static void add_open_mpi(struct words *w, const struct launch_options *o)
 {
     bool two_hosts = o->conf->peer_host[0] != '\0';
     const char *memory = o->open_mpi >= 5 ? "sm" : "vader";
+    char agent[sizeof o->conf->peer_agent + sizeof o->conf->peer_user + 8];
     char text[64];
 
     add_word(w, "--bind-to");
@@ -149,7 +146,8 @@ static void add_open_mpi(struct words *w, const struct launch_options *o)
     add_setting(w, "pml", "ob1");
     if (two_hosts) {
         add_setting(w, "btl", "self,tcp");
-        add_agent(w, o->conf);
+        write_agent(agent, sizeof agent, o->conf);
+        add_setting(w, "plm_rsh_agent", agent);
         return;
     }
     snprintf(text, sizeof text, "self,%s", memory);
@@ -202,6 +200,29 @@ char **launch_arguments(const struct launch_options *o, struct xfer_error *err)
         add_host(&w, o, o->conf->peer_host, 1);
         add_program(&w, o, 1);
     }
+    return finish(&w, err);
+}
+
+char **launch_alone_arguments(const struct launch_options *o, struct xfer_error *err)
+{
+    struct words w = {.list = NULL};
+
+    add_program(&w, o, 0);
+    add_word(&w, "--alone");
+    return finish(&w, err);
+}
+
+char **launch_probe_arguments(const struct launch_options *o, struct xfer_error *err)
+{
+    struct words w = {.list = NULL};
+    char agent[sizeof o->conf->peer_agent + sizeof o->conf->peer_user + 8];
+    char *rest;
+
+    write_agent(agent, sizeof agent, o->conf);
+    for (char *word = strtok_r(agent, " ", &rest); word != NULL; word = strtok_r(NULL, " ", &rest))
+        add_word(&w, "%s", word);
+    add_word(&w, "%s", o->conf->peer_host);
+    add_word(&w, "true");
     return finish(&w, err);
 }
 
@@ -272,7 +293,7 @@ char **launch_environment(const struct launch_options *o, char *const *from, str
     return finish(&w, err);
 }
 
-/* ---- the process ---------------------------------------------------------------------------- */
+/* ---- the processes -------------------------------------------------------------------------- */
 
 int launch_find(char path[XFER_PATH_SIZE], int *open_mpi, struct xfer_error *err)
 {
@@ -302,73 +323,37 @@ int launch_find(char path[XFER_PATH_SIZE], int *open_mpi, struct xfer_error *err
                      search);
 }
 
-/* In the child: nothing that could take a lock. Does not return. */
-static void execute(const struct launch_options *o, char **argv, char **envp, pid_t parent,
-                    int report)
+static pid_t start(const char *path, char **argv, const struct launch_options *o, int death_signal,
+                   int output, struct xfer_error *err)
 {
-    /* What it gets when this process dies. Open MPI passes SIGUSR2 on to the ranks, for which it is
-     * a time limit (see main.c), and lets them end in order; a SIGTERM would end them without. But
-     * a launcher that waits for another host answers to nothing less. */
-    int signum = o->conf->peer_host[0] != '\0' || o->open_mpi == 0 ? SIGTERM : SIGUSR2;
-    int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
-    sigset_t none;
-    int saved;
+    char **envp = argv != NULL ? launch_environment(o, environ, err) : NULL;
+    struct spawn_options options = {
+        .path = path, .argv = argv, .envp = envp, .death_signal = death_signal, .output = output};
+    pid_t pid = envp != NULL ? spawn_start(&options, err) : -1;
 
-    sigemptyset(&none);
-    sigprocmask(SIG_SETMASK, &none, NULL);
-    signal(SIGPIPE, SIG_DFL);
-    setsid(); /* Ctrl-C at the terminal is for the supervisor alone, and no remote shell can ask for
-                 a password there */
-    if (null < 0 || dup2(null, STDIN_FILENO) < 0 || dup2(STDERR_FILENO, STDOUT_FILENO) < 0 ||
-        chdir("/") < 0)
-        goto failed;
-    if (prctl(PR_SET_PDEATHSIG, signum) < 0)
-        goto failed;
-    if (getppid() != parent)
-        _exit(1);
-    execve(o->launcher, argv, envp);
-
-failed:
-    saved = errno;
-    if (write(report, &saved, sizeof saved) < 0)
-        _exit(126);
-    _exit(127);
+    launch_free(argv);
+    launch_free(envp);
+    return pid;
 }
 
 pid_t launch_start(const struct launch_options *o, struct xfer_error *err)
 {
-    char **argv = launch_arguments(o, err);
-    char **envp = argv != NULL ? launch_environment(o, environ, err) : NULL;
-    pid_t parent = getpid(), pid = -1;
-    int report[2] = {-1, -1};
-    int wrong = 0;
+    /* Open MPI passes SIGUSR2 on to the ranks, for which it is a time limit (see main.c), and lets
+     * them end in order; a SIGTERM would end them without. But a launcher that waits for another
+     * host answers to nothing less. */
+    int signum = o->conf->peer_host[0] != '\0' || o->open_mpi == 0 ? SIGTERM : SIGUSR2;
 
-    if (envp == NULL)
-        goto out;
-    if (pipe2(report, O_CLOEXEC) < 0) {
-        error_set_errno(err, errno, "no pipe to the launcher");
-        goto out;
-    }
-    pid = fork();
-    if (pid == 0)
-        execute(o, argv, envp, parent, report[1]);
-    if (pid < 0) {
-        error_set_errno(err, errno, "no process for the launcher");
-        goto out;
-    }
-    close(report[1]);
-    report[1] = -1;
-    if (read(report[0], &wrong, sizeof wrong) == (ssize_t)sizeof wrong) {
-        pid = -1; /* the event loop reaps it */
-        error_set_errno(err, wrong, "%s could not be started", o->launcher);
-    }
+    return start(o->launcher, launch_arguments(o, err), o, signum, -1, err);
+}
 
-out:
-    if (report[0] >= 0)
-        close(report[0]);
-    if (report[1] >= 0)
-        close(report[1]);
-    launch_free(argv);
-    launch_free(envp);
-    return pid;
+pid_t launch_start_alone(const struct launch_options *o, struct xfer_error *err)
+{
+    return start(o->program, launch_alone_arguments(o, err), o, SIGUSR2, -1, err);
+}
+
+pid_t launch_start_probe(const struct launch_options *o, int output, struct xfer_error *err)
+{
+    char **argv = launch_probe_arguments(o, err);
+
+    return start(argv != NULL ? argv[0] : "", argv, o, SIGTERM, output, err);
 }

@@ -87,7 +87,15 @@ static void print_help(void)
 
 /* ---- the command line ----------------------------------------------------------------------- */
 
-enum { OPT_CHECK = 256, OPT_VERSION, OPT_RANK, OPT_HANDOFF, OPT_RUNTIME, OPT_GENERATION };
+enum {
+    OPT_CHECK = 256,
+    OPT_VERSION,
+    OPT_RANK,
+    OPT_HANDOFF,
+    OPT_RUNTIME,
+    OPT_GENERATION,
+    OPT_ALONE
+};
 
 static bool parse_whole(const char *text, long long max, long long *value)
 {
@@ -110,6 +118,7 @@ static int parse(int argc, char **argv, struct arguments *a)
         {"handoff", required_argument, NULL, OPT_HANDOFF},
         {"runtime", required_argument, NULL, OPT_RUNTIME},
         {"generation", required_argument, NULL, OPT_GENERATION},
+        {"alone", no_argument, NULL, OPT_ALONE},
         {NULL, 0, NULL, 0},
     };
     long long number;
@@ -153,6 +162,10 @@ static int parse(int argc, char **argv, struct arguments *a)
             if (!parse_whole(optarg, INT64_MAX, &number))
                 return wrong_usage();
             a->rank.generation = number;
+            break;
+        case OPT_ALONE:
+            a->is_rank = true;
+            a->rank.alone = true;
             break;
         default:
             return wrong_usage();
@@ -275,8 +288,8 @@ static void on_supervisor_dead(int signum)
 }
 
 /* A rank learns from the end of its channel that the supervisor is dead, and ends in order. The
- * launcher's SIGUSR2 says the same to a rank whose loop hangs: SIGALRM ends it then. Set before
- * MPI_Init. */
+ * launcher's SIGUSR2 (for a lone rank 0 the kernel's) says the same to a rank whose loop hangs:
+ * SIGALRM ends it then. Set before MPI_Init. */
 static void limit_orphan(void)
 {
     struct sigaction act = {.sa_handler = on_supervisor_dead, .sa_flags = SA_RESTART};

@@ -14,9 +14,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <unistd.h>
 
+#include "daemon/control/queue.h"
 #include "daemon/control/server.h"
 #include "daemon/handoff.h"
 #include "daemon/link/link.h"
@@ -29,8 +29,9 @@
 
 #define HEARTBEAT      5.0  /* seconds between questions; link.timeout is two of them at least */
 #define HANDSHAKE      30.0 /* seconds for it at start */
-#define LOCK_WAIT      10.0 /* seconds for a former generation to leave the root */
+#define LOCK_WAIT      10.0 /* seconds for a former generation to leave root and queue */
 #define LISTENER_WAIT  20.0
+#define RECORD_LAST    0.8 /* seconds for the queue to record what it has not yet */
 #define TICK           5.0 /* seconds between signs of life to the supervisor */
 #define STOP_TRANSFERS 2.5 /* seconds for transfers to come to an end */
 #define STOP_FLUSH     0.5
@@ -51,6 +52,7 @@ struct rank {
     /* rank 0 */
     struct listener *listener; /* only without supervisor */
     int listen_fd;
+    struct queue *queue;
     struct sender *sender;
     struct server *server;
 
@@ -147,7 +149,7 @@ static void on_flushed(struct ev_loop *loop, struct ev_prepare *w, int revents)
     struct rank *r = w->data;
 
     (void)revents;
-    if (link_flushed(r->link))
+    if (!r->link || link_flushed(r->link))
         ev_break(loop, EVBREAK_ALL);
 }
 
@@ -172,14 +174,16 @@ static void leave(struct rank *r)
     ev_timer_init(&r->flush_limit, on_flush_limit, STOP_FLUSH, 0.);
     r->flush_limit.data = r;
     ev_timer_start(r->loop, &r->flush_limit);
-    link_kick(r->link);
+    if (r->link)
+        link_kick(r->link);
 }
 
 static void on_server_stopped(void *user)
 {
     struct rank *r = user;
 
-    link_stop(r->link);
+    if (r->link)
+        link_stop(r->link);
     leave(r);
 }
 
@@ -225,7 +229,28 @@ static void on_link_broken(void *user, const struct xfer_error *why)
     ev_break(r->loop, EVBREAK_ALL);
 }
 
-static const struct link_events link_events = {on_link_stop, on_link_broken};
+static void on_link_partials(void *user, const uint64_t *jobs, unsigned n)
+{
+    struct rank *r = user;
+
+    if (r->server)
+        server_partials(r->server, jobs, n);
+}
+
+static void on_link_forget(void *user, const uint64_t *jobs, unsigned n)
+{
+    struct rank *r = user;
+
+    if (r->receiving)
+        receiving_forget(r->receiving, jobs, n);
+}
+
+static const struct link_events link_events = {
+    .stop = on_link_stop,
+    .broken = on_link_broken,
+    .partials = on_link_partials,
+    .forget = on_link_forget,
+};
 
 /* ---- signals ---- */
 
@@ -272,26 +297,42 @@ static int take_listener(struct rank *r, struct xfer_error *err)
     return 0;
 }
 
-static int start_sending(struct rank *r, const unsigned char *queue_id, struct xfer_error *err)
+/* What there is to be told when it serves. */
+static int describe(const struct rank *r, char **text)
 {
-    struct server_options options = {
-        .loop = r->loop, .conf = r->conf, .link = r->link, .generation = r->options->generation};
-    const struct link_peer *peer = link_peer(r->link);
+    const struct link_peer *peer = r->link ? link_peer(r->link) : NULL;
+
+    if (peer)
+        return asprintf(text, "socket %s, peer %s, receiving root %s", r->conf->control_socket,
+                        peer->host, peer->root);
+    if (r->conf->peer_host[0])
+        return asprintf(text, "socket %s, peer %s away", r->conf->control_socket,
+                        r->conf->peer_host);
+    return asprintf(text, "socket %s, the other rank down", r->conf->control_socket);
+}
+
+/* Without a link what it is asked to send waits. */
+static int start_sending(struct rank *r, struct xfer_error *err)
+{
+    struct server_options options = {.loop = r->loop,
+                                     .conf = r->conf,
+                                     .link = r->link,
+                                     .queue = r->queue,
+                                     .generation = r->options->generation};
     char *ready;
 
-    r->sender = sender_create(r->link, r->pool, err);
-    if (!r->sender || take_listener(r, err))
+    if (r->link && !(r->sender = sender_create(r->link, r->pool, err)))
+        return -1;
+    if (take_listener(r, err))
         return -1;
     options.listen_fd = r->listen_fd;
     options.sender = r->sender;
-    memcpy(options.queue_id, queue_id, XFER_QUEUE_ID_SIZE);
     if (gethostname(options.host, sizeof(options.host) - 1))
         snprintf(options.host, sizeof(options.host), "unknown");
     r->server = server_create(&options, err);
     if (!r->server)
         return -1;
-    if (asprintf(&ready, "socket %s, peer %s, receiving root %s", r->conf->control_socket,
-                 peer->host, peer->root) < 0)
+    if (describe(r, &ready) < 0)
         return error_set_errno(err, ENOMEM, "ready");
     error_clean(ready);
     if (r->handoff_fd >= 0)
@@ -318,6 +359,19 @@ static void open_store(struct rank *r, struct xfer_error *refuse)
     r->store = store_open(&options, LOCK_WAIT, refuse);
 }
 
+/* Before the handshake, which tells the other rank whose queue this is. */
+static int open_queue(struct rank *r, struct xfer_error *err)
+{
+    struct queue_options options = {.path = r->conf->queue_database,
+                                    .lock_wait = LOCK_WAIT,
+                                    .keep_jobs = r->conf->queue_history,
+                                    .keep_seconds = r->conf->queue_history_time,
+                                    .same_supervisor = r->options->generation > 1};
+
+    r->queue = queue_open(r->loop, &options, err);
+    return r->queue ? 0 : -1;
+}
+
 static int start(struct rank *r, struct xfer_error *err)
 {
     struct xfer_error refuse = XFER_ERROR_INIT;
@@ -330,14 +384,18 @@ static int start(struct rank *r, struct xfer_error *err)
                                    .handshake = HANDSHAKE,
                                    .silence = (double)r->conf->link_timeout};
 
-    if (r->rank == 0 &&
-        getrandom(options.queue_id, sizeof(options.queue_id), 0) != sizeof(options.queue_id))
-        return error_set_errno(err, errno, "getrandom");
+    if (r->rank == 0) {
+        if (open_queue(r, err) < 0)
+            return -1;
+        memcpy(options.queue_id, queue_id(r->queue), XFER_QUEUE_ID_SIZE);
+    }
     if (r->rank == 1) {
         open_store(r, &refuse);
         options.root = r->store ? store_root(r->store) : "";
         options.refuse = r->store ? NULL : &refuse;
     }
+    if (r->options->alone)
+        return start_sending(r, err);
     r->link = link_start(r->loop, &options, &link_events, r, err);
     if (!r->link)
         return -1;
@@ -348,7 +406,7 @@ static int start(struct rank *r, struct xfer_error *err)
                     err);
     if (!r->pool)
         return -1;
-    return r->rank == 0 ? start_sending(r, options.queue_id, err) : start_receiving(r, err);
+    return r->rank == 0 ? start_sending(r, err) : start_receiving(r, err);
 }
 
 /* ---- from start to end ---- */
@@ -371,16 +429,17 @@ static int wind_up(struct rank *r)
 {
     struct xfer_error err = XFER_ERROR_INIT;
 
+    sender_destroy(r->sender); /* what hangs on a worker must not tell those who go next */
     server_destroy(r->server);
+    queue_close(r->queue, RECORD_LAST);
     listener_destroy(r->listener);
     if (r->pool && !pool_drain(r->pool, 1.0))
         return -1;
-    sender_destroy(r->sender);
     receiving_destroy(r->receiving);
     pool_destroy(r->pool);
     store_close(r->store);
     link_destroy(r->link);
-    if (link_finalize(&err)) {
+    if (!r->options->alone && link_finalize(&err)) {
         log_warning("%s", err.text);
         return -1;
     }
@@ -410,11 +469,13 @@ int rank_run(int *argc, char ***argv, const struct conf *conf, const struct rank
         if (r.handoff_fd < 0)
             return fail(&r, &err);
     }
-    if (link_init(argc, argv, &r.rank, &size, &err))
+    if (options->alone)
+        r.rank = 0;
+    else if (link_init(argc, argv, &r.rank, &size, &err))
         return fail(&r, &err);
     snprintf(who, sizeof(who), "xferd[%d]", r.rank);
     log_init(who);
-    if (check_place(&r, size, &err)) {
+    if (!options->alone && check_place(&r, size, &err)) {
         /* every rank says so to itself; one says it aloud */
         if (r.rank == 0)
             fail(&r, &err);

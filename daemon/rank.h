@@ -6,6 +6,7 @@
 #ifndef XFER_DAEMON_RANK_H
 #define XFER_DAEMON_RANK_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "daemon/conf.h"
@@ -16,7 +17,8 @@ struct rank_options {
     const char
         *runtime; /* private directory of this daemon (0700); NULL: none, make one when needed */
     int64_t generation; /* from 1; 0: no supervisor */
-    int expected_rank;  /* what the launcher said in the environment or arguments; -1: nothing */
+    bool alone; /* rank 0 without the other one and without MPI: takes requests, which wait */
+    int expected_rank; /* what the launcher said in the environment or arguments; -1: nothing */
 };
 
 /* Runs until stopped. argc, argv go to MPI_Init. Returns the exit status of the process. */

@@ -157,6 +157,8 @@ static void on_dead(struct ev_loop *loop, ev_io *w, int revents)
     m->pidfd = -1;
     if (m->fd >= 0)
         drain(m);
+    else
+        m->told = false; /* that it hung up; that it is dead is news */
     if (m->ranks != NULL)
         tell_gone(m);
 }

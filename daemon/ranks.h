@@ -19,7 +19,8 @@ struct ranks;
 struct ranks_events {
     void (*registered)(void *user, int rank);
     void (*message)(void *user, int rank, const struct handoff_message *m);
-    void (*gone)(void *user, int rank); /* once each: it died or hung up; see ranks_alive() */
+    /* It died, or hung up first and died then: told twice in that case; see ranks_alive(). */
+    void (*gone)(void *user, int rank);
 };
 
 /* Listens at that path, which must not exist. events: copied. NULL on failure. */

@@ -8,7 +8,9 @@
 #include <errno.h>
 #include <stddef.h>
 #include <stdlib.h>
+#include <string.h>
 
+#include "daemon/log.h"
 #include "daemon/receive/receiver.h"
 
 #define SPACE_EVERY 5.0 /* seconds between looks at the free space */
@@ -16,6 +18,13 @@
 struct lane_receiver {
     struct lane *lane;
     struct receiver *receiver;
+};
+
+struct forget {
+    struct work work;
+    struct store *store;
+    unsigned n;
+    uint64_t jobs[];
 };
 
 struct receiving {
@@ -27,6 +36,10 @@ struct receiving {
     struct work work;
     bool looking;
     uint64_t free_bytes, total_bytes;
+    struct strand *sweeping; /* of what follows: to remove a large file takes its time */
+    struct work census;
+    uint64_t *partials; /* left by census */
+    size_t n_partials;
     unsigned n_lanes;
     struct lane_receiver lanes[XFER_LANES_MAX];
 };
@@ -38,6 +51,13 @@ static int on_meta(void *user, const void *msg, size_t len, struct xfer_error *e
     struct lane_receiver *l = user;
 
     return receiver_meta(l->receiver, msg, len, err);
+}
+
+static int on_start(void *user, const void *msg, size_t len, struct xfer_error *err)
+{
+    struct lane_receiver *l = user;
+
+    return receiver_start(l->receiver, msg, len, err);
 }
 
 static int on_data(void *user, struct chunk *chunk, struct xfer_error *err)
@@ -61,7 +81,8 @@ static int on_verdict(void *user, const void *msg, size_t len, struct xfer_error
     return receiver_verdict(l->receiver, msg, len, err);
 }
 
-static const struct lane_receiver_events lane_events = {on_meta, on_data, on_end, on_verdict};
+static const struct lane_receiver_events lane_events = {on_meta, on_start, on_data, on_end,
+                                                        on_verdict};
 
 /* ---- receiver -> link ---- */
 
@@ -79,6 +100,13 @@ static void out_refusal(void *user, const void *msg, size_t len)
     lane_send_refusal(l->lane, msg, len);
 }
 
+static void out_go(void *user, const void *msg, size_t len)
+{
+    struct lane_receiver *l = user;
+
+    lane_send_go(l->lane, msg, len);
+}
+
 static void out_release(void *user, void *chunk)
 {
     struct lane_receiver *l = user;
@@ -86,7 +114,7 @@ static void out_release(void *user, void *chunk)
     lane_chunk_release(l->lane, chunk);
 }
 
-static const struct receiver_out receiver_out = {out_receipt, out_refusal, out_release};
+static const struct receiver_out receiver_out = {out_receipt, out_refusal, out_go, out_release};
 
 /* ---- free space ---- */
 
@@ -123,6 +151,54 @@ static void on_timer(struct ev_loop *loop, struct ev_timer *w, int revents)
     strand_submit(r->strand, &r->work);
 }
 
+/* ---- partial files ---- */
+
+static void run_census(struct work *work)
+{
+    struct receiving *r = (struct receiving *)((char *)work - offsetof(struct receiving, census));
+    struct xfer_error err;
+
+    if (store_partials(r->store, &r->partials, &r->n_partials, &err) != 0)
+        log_warning("%s", err.text);
+}
+
+static void done_census(struct work *work)
+{
+    struct receiving *r = (struct receiving *)((char *)work - offsetof(struct receiving, census));
+
+    if (r->n_partials > 0)
+        link_send_partials(r->link, r->partials, r->n_partials);
+    free(r->partials);
+    r->partials = NULL;
+    r->n_partials = 0;
+}
+
+static void run_forget(struct work *work)
+{
+    struct forget *f = (struct forget *)work;
+
+    store_forget(f->store, f->jobs, f->n);
+}
+
+static void done_forget(struct work *work)
+{
+    free(work);
+}
+
+void receiving_forget(struct receiving *r, const uint64_t *jobs, unsigned n)
+{
+    struct forget *f = malloc(sizeof *f + n * sizeof *jobs);
+
+    if (f == NULL) {
+        log_warning("no memory: partial files of %u jobs stay until the next start", n);
+        return;
+    }
+    *f = (struct forget){
+        .work = {.run = run_forget, .done = done_forget}, .store = r->store, .n = n};
+    memcpy(f->jobs, jobs, n * sizeof *jobs);
+    strand_submit(r->sweeping, &f->work);
+}
+
 /* ---- life ---- */
 
 struct receiving *receiving_create(struct ev_loop *loop, struct link *link, struct store *store,
@@ -138,10 +214,13 @@ struct receiving *receiving_create(struct ev_loop *loop, struct link *link, stru
     r->link = link;
     r->store = store;
     r->work = (struct work){.run = run_look, .done = done_look};
+    r->census = (struct work){.run = run_census, .done = done_census};
     ev_timer_init(&r->timer, on_timer, SPACE_EVERY, SPACE_EVERY);
     r->timer.data = r;
+    store_set_queue(store, link_queue_id(link));
     r->strand = strand_create(pool);
-    if (!r->strand) {
+    r->sweeping = strand_create(pool);
+    if (!r->strand || !r->sweeping) {
         error_set_errno(err, ENOMEM, "receiver");
         goto fail;
     }
@@ -158,6 +237,7 @@ struct receiving *receiving_create(struct ev_loop *loop, struct link *link, stru
     look(r); /* at start there is time: the first answer should know */
     link_set_space(link, r->free_bytes, r->total_bytes);
     ev_timer_start(loop, &r->timer);
+    strand_submit(r->sweeping, &r->census);
     return r;
 fail:
     receiving_destroy(r);
@@ -172,5 +252,7 @@ void receiving_destroy(struct receiving *r)
     for (unsigned i = 0; i < r->n_lanes; i++)
         receiver_destroy(r->lanes[i].receiver);
     strand_destroy(r->strand);
+    strand_destroy(r->sweeping);
+    free(r->partials);
     free(r);
 }

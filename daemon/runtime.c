@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -234,6 +235,19 @@ static void sweep_path(const char *path)
     close(fd);
 }
 
+/* Of what a dying process has, a connection to it may break a little before its locks are free. */
+static void sweep_dying(const char *path)
+{
+    const struct timespec pause = {.tv_nsec = 20 * 1000 * 1000};
+
+    for (int looks = 25; looks > 0; looks--) {
+        sweep_path(path);
+        if (looks == 1 || access(path, F_OK) < 0)
+            return;
+        nanosleep(&pause, NULL);
+    }
+}
+
 void runtime_sweep(const char *path)
 {
     char link[XFER_PATH_SIZE], name[XFER_NAME_MAX + 1],
@@ -247,8 +261,8 @@ void runtime_sweep(const char *path)
             name[n] = '\0';
             snprintf(shared, sizeof shared, SHARED_BASE "/%s", name);
             if (strncmp(name, prefix, strlen(prefix)) == 0 && strchr(name, '/') == NULL)
-                sweep_path(shared);
+                sweep_dying(shared);
         }
     }
-    sweep_path(path);
+    sweep_dying(path);
 }

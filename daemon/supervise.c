@@ -1,204 +1,23 @@
 /* SPDX-License-Identifier: MIT
  *
- * The supervisor's states. A generation is one run of the launcher with its ranks; there is never
- * more than one, and the next one starts only when every process of the last is dead.
- *
- *   LAUNCHING --ready--> RUNNING                                  STOPPING --all gone--> over
- *       |                   |   \--SIGTERM: STOP to rank 0---------^   |
- *       +---a death, a failure, silence, SIGTERM------> ENDING <-------+ out of time
- *                                                    (all are killed)
- *   LAUNCHING <--at once, or after PAUSING--- all dead --when stopping---> over
- *
- * One timer serves all states: for LAUNCHING the time by which the ranks must be ready, for RUNNING
- * the longest silence of rank 0, for ENDING the next look at what is left, for PAUSING the delay,
- * for STOPPING the time that the ranks have.
+ * The supervisor as a process: what it has, and what it hears of ranks, children and signals. What
+ * follows from that is decided in supervise_states.c.
  */
-#include "daemon/supervise.h"
+#include "daemon/supervise_impl.h"
 
 #include <inttypes.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <sys/wait.h>
 #include <unistd.h>
-#include <ev.h>
 
-#include "daemon/backoff.h"
-#include "daemon/handoff.h"
-#include "daemon/launch.h"
-#include "daemon/listen.h"
 #include "daemon/log.h"
 #include "daemon/notify.h"
 #include "daemon/orphans.h"
-#include "daemon/ranks.h"
-#include "daemon/runtime.h"
+#include "daemon/reread.h"
 
-#define LAUNCH_SECONDS      20.0 /* until READY, on one host */
-#define LAUNCH_SECONDS_PEER 60.0 /* with another one, which may have to be logged in to */
-#define LOOK_SECONDS        0.05 /* between looks at what is left of a killed generation */
-#define END_SECONDS         0.8  /* for killed processes to go away while stopping */
-#define COMPLAIN_SECONDS    5.0  /* ... else */
-#define FIRST_ATTEMPTS      3    /* starts without any success after which it is given up */
-
-enum state { LAUNCHING, RUNNING, ENDING, PAUSING, STOPPING, OVER };
-
-struct supervisor {
-    const struct supervise_options *options;
-    struct ev_loop *loop;
-    struct listener *listener;
-    struct runtime *runtime;
-    struct ranks *ranks;
-    struct launch_options launch;
-    struct conf conf; /* for the ranks */
-    char launcher[XFER_PATH_SIZE];
-
-    enum state state;
-    int64_t generation;
-    pid_t launcher_pid; /* 0: not running */
-    pid_t session;      /* of this generation's processes */
-    double ready_at;    /* of this generation; 0: not yet */
-    double ending_since;
-    bool complained;
-    bool was_ready; /* some generation */
-    bool refused;   /* a rank said that it cannot serve */
-    bool stopping;
-    int attempts; /* starts so far that did not lead to READY */
-    struct backoff backoff;
-    int status; /* of the process */
-
-    ev_timer timer;
-    ev_child child;
-    ev_signal term, intr, hup;
-};
-
-struct text {
-    char text[128];
-};
-
-static void launch(struct supervisor *s);
-static void look(struct supervisor *s);
-
-/* For how long things take: unlike the loop's, this clock is never set. */
-static double seconds_now(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
-}
-
-static void set_timer(struct supervisor *s, double seconds)
-{
-    ev_timer_stop(s->loop, &s->timer);
-    ev_timer_set(&s->timer, seconds, 0.);
-    ev_now_update(s->loop);
-    ev_timer_start(s->loop, &s->timer);
-}
-
-static void finish(struct supervisor *s, int status)
-{
-    s->state = OVER;
-    s->status = status;
-    ev_break(s->loop, EVBREAK_ALL);
-}
-
-/* ---- the end of a generation ---------------------------------------------------------------- */
-
-static void kill_all(struct supervisor *s)
-{
-    if (s->state != ENDING) {
-        s->ending_since = seconds_now();
-        s->complained = false;
-    }
-    s->state = ENDING;
-    /* The launcher first: it would print about the others' death. */
-    if (s->launcher_pid > 0)
-        kill(s->launcher_pid, SIGKILL);
-    ranks_kill(s->ranks);
-    set_timer(s, LOOK_SECONDS);
-}
-
-static void end_generation(struct supervisor *s, const char *fmt, ...)
-    __attribute__((format(printf, 2, 3)));
-
-static void end_generation(struct supervisor *s, const char *fmt, ...)
-{
-    char why[256];
-    va_list args;
-
-    if (s->state != LAUNCHING && s->state != RUNNING)
-        return;
-    va_start(args, fmt);
-    vsnprintf(why, sizeof why, fmt, args);
-    va_end(args);
-    log_warning("%s; all ranks are ended", why);
-    notify_status(why);
-    kill_all(s);
-    look(s);
-}
-
-/* Nothing of it runs any more. */
-static void generation_over(struct supervisor *s)
-{
-    bool two_hosts = s->options->conf->peer_host[0] != '\0';
-    double lived = -1, delay;
-
-    ranks_expect(s->ranks, 0);
-    runtime_clear(s->runtime);
-    if (s->stopping) {
-        finish(s, 0);
-        return;
-    }
-    if (s->ready_at == 0)
-        s->attempts++;
-    if (!s->was_ready && (s->refused || (!two_hosts && s->attempts >= FIRST_ATTEMPTS))) {
-        log_error("the ranks could not be started");
-        finish(s, 1);
-        return;
-    }
-    if (s->ready_at > 0)
-        lived = seconds_now() - s->ready_at;
-    else if (s->was_ready && !s->refused && !two_hosts)
-        lived = 0; /* they have worked before: something killed these */
-    delay = backoff_next(&s->backoff, lived);
-    if (delay > 0)
-        log_notice("the ranks are started again in %g s", delay);
-    s->state = PAUSING;
-    set_timer(s, delay);
-}
-
-/* Is everything gone? */
-static void look(struct supervisor *s)
-{
-    double since;
-    int left;
-
-    if (s->state != ENDING && s->state != STOPPING)
-        return;
-    if (s->launcher_pid == 0) {
-        left = orphans_kill(s->session);
-        if (left == 0 && ranks_alive(s->ranks) == 0) {
-            generation_over(s);
-            return;
-        }
-    }
-    if (s->state != ENDING)
-        return;
-    since = seconds_now() - s->ending_since;
-    if (s->stopping && since > END_SECONDS) {
-        log_warning("killed processes have not gone away yet");
-        finish(s, 0);
-        return;
-    }
-    if (since > COMPLAIN_SECONDS && !s->complained) {
-        log_warning("killed processes of the last ranks do not go away: is a file system stuck?");
-        s->complained = true;
-    }
-    set_timer(s, LOOK_SECONDS);
-}
+#define PROBE_SECONDS 20.0 /* until the other host must have answered */
 
 /* ---- the ranks ------------------------------------------------------------------------------ */
 
@@ -206,28 +25,48 @@ static void on_registered(void *user, int rank)
 {
     struct supervisor *s = user;
     struct handoff_message m = {
-        .kind = HANDOFF_LISTENER, .generation = s->generation, .fd = listener_fd(s->listener)};
+        .kind = HANDOFF_LISTENER, .generation = s->now.number, .fd = listener_fd(s->listener)};
     struct xfer_error err = XFER_ERROR_INIT;
 
     if (rank == 0 && ranks_send(s->ranks, 0, &m, &err) < 0)
-        end_generation(s, "rank 0 does not take the control socket: %s", err.text);
+        states_end(s, "rank 0 does not take the control socket: %s", err.text);
+}
+
+static void tell_ready(struct supervisor *s, const char *text)
+{
+    if (!s->was_ready)
+        log_announce("ready: %s", text);
+    else if (!s->now.alone)
+        log_notice("ready again: generation %" PRId64 ", %s", s->now.number, text);
+    else if (!s->alone_told)
+        log_notice("rank 0 takes requests alone: generation %" PRId64 ", %s", s->now.number, text);
+    s->alone_told = s->now.alone;
+    notify_status(text);
+    notify_ready();
 }
 
 static void take_ready(struct supervisor *s, const char *text)
 {
-    if (s->state != LAUNCHING)
+    if (!states_ready(s))
         return;
-    s->state = RUNNING;
-    s->ready_at = seconds_now();
-    s->attempts = 0;
-    set_timer(s, HANDOFF_SILENCE_SECONDS);
-    if (s->was_ready)
-        log_notice("ready again: generation %" PRId64 ", %s", s->generation, text);
-    else
-        log_announce("ready: %s", text);
+    s->refusals[s->now.alone].text[0] = '\0';
+    tell_ready(s, text);
     s->was_ready = true;
-    notify_status(text);
-    notify_ready();
+}
+
+/* Both ranks hear of a refusal, and say so; and there may be one after each pause. */
+static void take_refusal(struct supervisor *s, int rank, const char *text)
+{
+    struct refusal *last = &s->refusals[s->now.alone];
+
+    if (!s->now.refused) {
+        s->now.repeated = strcmp(last->text, text) == 0;
+        if (!s->now.repeated)
+            log_error("rank %d: %s", rank, text);
+        snprintf(last->text, sizeof last->text, "%s", text);
+    }
+    s->now.refused = true;
+    states_end(s, "rank %d cannot serve", rank);
 }
 
 static void on_message(void *user, int rank, const struct handoff_message *m)
@@ -240,18 +79,15 @@ static void on_message(void *user, int rank, const struct handoff_message *m)
             take_ready(s, m->text);
         break;
     case HANDOFF_TICK:
-        if (rank == 0 && s->state == RUNNING)
-            set_timer(s, HANDOFF_SILENCE_SECONDS);
+        if (rank == 0)
+            states_alive(s);
         notify_alive();
         break;
     case HANDOFF_STATUS:
         notify_status(m->text);
         break;
     case HANDOFF_FAILED:
-        if (!s->refused) /* both ranks hear of a refusal, and say so */
-            log_error("rank %d: %s", rank, m->text);
-        s->refused = true;
-        end_generation(s, "rank %d cannot serve", rank);
+        take_refusal(s, rank, m->text);
         break;
     default:
         log_debug("rank %d sends a message of kind %u", rank, m->kind);
@@ -262,119 +98,30 @@ static void on_gone(void *user, int rank)
 {
     struct supervisor *s = user;
 
-    end_generation(s, "rank %d is gone", rank);
-    look(s);
-}
-
-/* In front of why a start failed: with two hosts it mostly is the other one that cannot be had. */
-static const char *on_the_way(const struct supervisor *s, struct text *to)
-{
-    const char *peer = s->options->conf->peer_host;
-
-    to->text[0] = '\0';
-    if (s->state == LAUNCHING && peer[0] != '\0')
-        snprintf(to->text, sizeof to->text, "no rank on %.*s: ", (int)sizeof to->text - 16, peer);
-    return to->text;
+    states_end(s, "rank %d is gone", rank);
+    states_look(s);
 }
 
 static void on_child(struct ev_loop *loop, ev_child *w, int revents)
 {
-    struct text to;
     struct supervisor *s = w->data;
+    const char *name = s->now.alone ? "rank 0" : "the MPI launcher";
 
     (void)loop;
     (void)revents;
-    if (w->rpid == s->launcher_pid) {
-        s->launcher_pid = 0;
+    if (w->rpid == s->now.process) {
+        s->now.process = 0;
         if (WIFSIGNALED(w->rstatus))
-            end_generation(s, "%sthe MPI launcher was killed by signal %d", on_the_way(s, &to),
-                           WTERMSIG(w->rstatus));
+            states_end(s, "%s%s was killed by signal %d", states_aim(s), name,
+                       WTERMSIG(w->rstatus));
         else
-            end_generation(s, "%sthe MPI launcher ended with status %d", on_the_way(s, &to),
-                           WEXITSTATUS(w->rstatus));
+            states_end(s, "%s%s ended with status %d", states_aim(s), name,
+                       WEXITSTATUS(w->rstatus));
     }
-    look(s);
+    states_look(s);
 }
 
-static void launch(struct supervisor *s)
-{
-    struct xfer_error err = XFER_ERROR_INIT;
-    pid_t pid;
-
-    s->generation++;
-    s->ready_at = 0;
-    s->refused = false;
-    s->state = LAUNCHING;
-    s->launch.generation = s->generation;
-    ranks_expect(s->ranks, s->generation);
-    pid = launch_start(&s->launch, &err);
-    s->launcher_pid = pid > 0 ? pid : 0;
-    s->session = pid > 0 ? pid : -1;
-    if (pid < 0) {
-        end_generation(s, "%s", err.text);
-        return;
-    }
-    log_debug("generation %" PRId64 ": the launcher is pid %ld", s->generation, (long)pid);
-    set_timer(s, s->options->conf->peer_host[0] != '\0' ? LAUNCH_SECONDS_PEER : LAUNCH_SECONDS);
-}
-
-/* ---- signals and time ----------------------------------------------------------------------- */
-
-static void on_timer(struct ev_loop *loop, ev_timer *w, int revents)
-{
-    struct text to;
-    struct supervisor *s = w->data;
-
-    (void)loop;
-    (void)revents;
-    switch (s->state) {
-    case LAUNCHING:
-        end_generation(s, "%sthe ranks were not ready in time", on_the_way(s, &to));
-        break;
-    case RUNNING:
-        end_generation(s, "rank 0 said nothing for %g s", HANDOFF_SILENCE_SECONDS);
-        break;
-    case ENDING:
-        look(s);
-        break;
-    case PAUSING:
-        launch(s);
-        break;
-    case STOPPING:
-        log_warning("the ranks did not end in time and are killed");
-        kill_all(s);
-        break;
-    case OVER:
-        break;
-    }
-}
-
-static void stop(struct supervisor *s)
-{
-    struct handoff_message m = {.kind = HANDOFF_STOP, .generation = s->generation, .fd = -1};
-    struct xfer_error err = XFER_ERROR_INIT;
-
-    switch (s->state) {
-    case RUNNING:
-        if (ranks_send(s->ranks, 0, &m, &err) == 0) {
-            s->state = STOPPING;
-            set_timer(s, HANDOFF_STOP_SECONDS);
-            break;
-        }
-        /* fallthrough */
-    case LAUNCHING: /* nobody was served yet */
-        kill_all(s);
-        look(s);
-        break;
-    case PAUSING:
-        finish(s, 0);
-        break;
-    case ENDING:
-    case STOPPING:
-    case OVER:
-        break;
-    }
-}
+/* ---- signals -------------------------------------------------------------------------------- */
 
 static void on_terminate(struct ev_loop *loop, ev_signal *w, int revents)
 {
@@ -383,52 +130,22 @@ static void on_terminate(struct ev_loop *loop, ev_signal *w, int revents)
     (void)loop;
     (void)revents;
     if (s->stopping) {
-        if (s->state == STOPPING) {
-            log_warning("told to stop a second time: the ranks are killed");
-            kill_all(s);
-        }
+        states_stop_now(s);
         return;
     }
-    s->stopping = true;
-    s->ending_since = seconds_now();
     log_info("signal %d: stopping", w->signum);
     notify_stopping();
     listener_withdraw(s->listener);
-    stop(s);
-}
-
-/* What differs, by comparing what both would look like in a file. */
-static bool is_same_conf(const struct conf *a, const struct conf *b)
-{
-    bool same = true;
-
-    for (size_t i = 0; i < conf_keys() && same; i++) {
-        char *x = conf_assignment(a, i), *y = conf_assignment(b, i);
-
-        same = x != NULL && y != NULL && strcmp(x, y) == 0;
-        free(x);
-        free(y);
-    }
-    return same;
+    states_stop(s);
 }
 
 static void on_hangup(struct ev_loop *loop, ev_signal *w, int revents)
 {
     struct supervisor *s = w->data;
-    struct conf *conf = malloc(sizeof *conf);
-    struct xfer_error err = XFER_ERROR_INIT;
 
     (void)loop;
     (void)revents;
-    if (conf == NULL)
-        return;
-    if (s->options->reread(s->options->user, conf, &err) < 0)
-        log_error("nothing is changed: %s", err.text);
-    else if (is_same_conf(conf, s->options->conf))
-        log_notice("the configuration is as it was");
-    else
-        log_warning("the configuration has changed; that takes effect when xferd is started again");
-    free(conf);
+    reread_tell(s->options->conf, s->options->reread, s->options->user);
 }
 
 /* ---- the whole ------------------------------------------------------------------------------ */
@@ -437,6 +154,11 @@ static int prepare(struct supervisor *s, struct xfer_error *err)
 {
     const struct ranks_events events = {
         .registered = on_registered, .message = on_message, .gone = on_gone};
+    const struct peer_options peer = {.loop = s->loop,
+                                      .launch = &s->launch,
+                                      .limit = PROBE_SECONDS,
+                                      .due = states_due,
+                                      .user = s};
     int open_mpi;
 
     if (launch_find(s->launcher, &open_mpi, err) < 0)
@@ -451,6 +173,8 @@ static int prepare(struct supervisor *s, struct xfer_error *err)
     s->runtime = runtime_create(s->options->conf, err);
     if (s->runtime == NULL)
         return -1;
+    if (s->conf.peer_host[0] != '\0')
+        snprintf(s->aim, sizeof s->aim, "no rank on %s: ", s->conf.peer_host);
     s->ranks = ranks_create(s->loop, runtime_handoff(s->runtime), &events, s, err);
     if (s->ranks == NULL)
         return -1;
@@ -463,12 +187,13 @@ static int prepare(struct supervisor *s, struct xfer_error *err)
         .shared = runtime_shared(s->runtime),
         .handoff = runtime_handoff(s->runtime),
     };
-    return 0;
+    s->peer = peer_create(&peer, err);
+    return s->peer != NULL ? 0 : -1;
 }
 
 static void watch(struct supervisor *s)
 {
-    ev_timer_init(&s->timer, on_timer, 0., 0.);
+    ev_timer_init(&s->timer, states_on_timer, 0., 0.);
     ev_child_init(&s->child, on_child, 0, 0);
     ev_signal_init(&s->term, on_terminate, SIGTERM);
     ev_signal_init(&s->intr, on_terminate, SIGINT);
@@ -491,14 +216,16 @@ int supervise_run(const struct supervise_options *options)
         return 1;
     }
     backoff_init(&s.backoff);
+    backoff_init(&s.alone_backoff);
     orphans_adopt();
     watch(&s);
     if (prepare(&s, &err) < 0) {
         log_error("%s", err.text);
     } else {
-        launch(&s);
+        states_start(&s, false);
         ev_run(s.loop, 0);
     }
+    peer_destroy(s.peer);
     ranks_destroy(s.ranks);
     runtime_destroy(s.runtime);
     listener_destroy(s.listener);

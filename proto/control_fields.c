@@ -23,11 +23,12 @@ static const struct json_field job_list[] = {
     F(bytes_resumed, JSON_INT64), F(files_total, JSON_INT64),
     F(files_done, JSON_INT64),    F(files_failed, JSON_INT64),
     F(files_skipped, JSON_INT64), F(rate, JSON_NUMBER),
-    F(attempts, JSON_INT64),      F(not_before, JSON_TIME),
-    F(priority, JSON_INT64),      F(key, JSON_STRING_OR_NULL),
-    F(existing, JSON_BOOL),       F(submitted_at, JSON_TIME),
-    F(started_at, JSON_TIME),     F(finished_at, JSON_TIME),
-    F(uid, JSON_INT64),           F(exit_code, JSON_INT),
+    F(attempts, JSON_INT64),      F(retries, JSON_INT64),
+    F(not_before, JSON_TIME),     F(priority, JSON_INT64),
+    F(key, JSON_STRING_OR_NULL),  F(existing, JSON_BOOL),
+    F(submitted_at, JSON_TIME),   F(started_at, JSON_TIME),
+    F(finished_at, JSON_TIME),    F(uid, JSON_INT64),
+    F(exit_code, JSON_INT),
 };
 const struct json_fields job_fields = FIELDS(job_list);
 #undef F
@@ -53,6 +54,19 @@ static const struct json_field ping_list[] = {F(peer_up, JSON_BOOL), F(round_tri
 const struct json_fields ping_fields = FIELDS(ping_list);
 #undef F
 
+#define F(member, kind)                                            \
+    {                                                              \
+#member, (kind), offsetof(struct control_queue, member), 0 \
+    }
+static const struct json_field queue_list[] = {
+    F(paused, JSON_BOOL),
+    F(draining, JSON_BOOL),
+    F(queued, JSON_INT64),
+    F(running, JSON_INT64),
+};
+const struct json_fields queue_fields = FIELDS(queue_list);
+#undef F
+
 #define F(member, kind)                                          \
     {                                                            \
 #member, (kind), offsetof(struct control_hello, member), \
@@ -65,6 +79,8 @@ static const struct json_field hello_list[] = {
     F(boot_id, JSON_TEXT_BUFFER),
 };
 const struct json_fields hello_fields = FIELDS(hello_list);
+static const struct json_field configured_list[] = {F(jobs_finished_kept, JSON_INT64)};
+const struct json_fields configured_fields = FIELDS(configured_list);
 #undef F
 
 #define F(member, kind)                                         \
@@ -97,6 +113,8 @@ static const struct json_field store_list[] = {
 };
 static const struct json_field link_list[] = {F("lanes", lanes, JSON_INT64),
                                               F("chunk", chunk, JSON_INT64)};
+static const struct json_field paused_list[] = {F("paused", paused, JSON_BOOL),
+                                                F("draining", draining, JSON_BOOL)};
 static const struct json_field jobs_list[] = {
     F("queued", jobs[JOB_QUEUED], JSON_INT64),       F("running", jobs[JOB_RUNNING], JSON_INT64),
     F("done", jobs[JOB_DONE], JSON_INT64),           F("failed", jobs[JOB_FAILED], JSON_INT64),
@@ -112,8 +130,9 @@ static const struct json_field sent_list[] = {F("bytes", sent_bytes, JSON_INT64)
 #undef F
 
 const struct stats_group stats_groups[] = {
-    {NULL, FIELDS(stats_list)},  {"peer", FIELDS(peer_list)}, {"store", FIELDS(store_list)},
-    {"link", FIELDS(link_list)}, {"jobs", FIELDS(jobs_list)}, {"finished", FIELDS(finished_list)},
-    {"sent", FIELDS(sent_list)},
+    {NULL, FIELDS(stats_list)},          {"peer", FIELDS(peer_list)},
+    {"store", FIELDS(store_list)},       {"link", FIELDS(link_list)},
+    {"queue", FIELDS(paused_list)},      {"jobs", FIELDS(jobs_list)},
+    {"finished", FIELDS(finished_list)}, {"sent", FIELDS(sent_list)},
 };
 const size_t n_stats_groups = sizeof(stats_groups) / sizeof(*stats_groups);

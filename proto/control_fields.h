@@ -15,8 +15,10 @@
 extern const struct json_fields job_fields;
 extern const struct json_fields event_fields; /* struct control_event */
 extern const struct json_fields ping_fields;  /* struct control_ping */
-extern const struct json_fields hello_fields; /* struct control_hello without ranks */
-extern const struct json_fields rank_fields;  /* struct control_rank */
+extern const struct json_fields queue_fields; /* struct control_queue */
+extern const struct json_fields hello_fields; /* struct control_hello without ranks and limits */
+extern const struct json_fields configured_fields; /* those of its limits that can be configured */
+extern const struct json_fields rank_fields;       /* struct control_rank */
 
 /* struct control_stats: a group is a member that is an object, or with the name NULL the outer
  * object itself. */

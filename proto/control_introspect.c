@@ -28,7 +28,8 @@ static const struct {
     {"list", XFER_LIST_MAX},
     {"events_per_second", XFER_EVENTS_PER_SECOND},
     {"jobs_unfinished", XFER_JOBS_UNFINISHED_MAX},
-    {"jobs_finished_kept", XFER_JOBS_FINISHED_KEPT},
+    {"key_bytes", XFER_KEY_MAX},
+    {"retries", XFER_RETRIES_MAX},
 };
 
 static const char *const type_names[] = {
@@ -70,14 +71,14 @@ static bool add_features(cJSON *object)
     return ok;
 }
 
-static bool add_limits(cJSON *object)
+static bool add_limits(cJSON *object, const struct control_hello *hello)
 {
     cJSON *all = cJSON_AddObjectToObject(object, "limits");
     bool ok = all != NULL;
 
     for (size_t i = 0; ok && i < sizeof(limits) / sizeof(*limits); i++)
         ok = json_add_integer(all, limits[i].name, limits[i].value);
-    return ok;
+    return ok && json_add_fields(all, &configured_fields, hello);
 }
 
 char *control_hello_encode(const struct control_hello *hello)
@@ -90,7 +91,7 @@ char *control_hello_encode(const struct control_hello *hello)
     ok = ranks != NULL;
     for (int i = 0; ok && i < hello->n_ranks; i++)
         ok = json_add_fields(append_object(ranks), &rank_fields, &hello->ranks[i]);
-    return json_finish(object, ok && add_features(object) && add_limits(object));
+    return json_finish(object, ok && add_features(object) && add_limits(object, hello));
 }
 
 char *control_list_methods_encode(void)

@@ -58,6 +58,7 @@ void control_params_init(struct control_params *p)
 {
     *p = (struct control_params){
         .limit = -1,
+        .retries = -1,
         .timeout = -1,
         .overwrite = OVERWRITE_REPLACE,
         .sync = SYNC_FILE,
@@ -71,6 +72,7 @@ void control_params_free(struct control_params *p)
     free(p->dest);
     free(p->method);
     free(p->user);
+    free(p->key);
     control_params_init(p);
 }
 
@@ -121,6 +123,18 @@ static const struct param_spec submit_params[] = {
      .min = -XFER_PRIORITY_MAX,
      .max = XFER_PRIORITY_MAX,
      .help = "jobs of higher priority start first; 0 unless given"},
+    {.name = "retries",
+     .type = PARAM_INTEGER,
+     FIELD(retries),
+     .min = 0,
+     .max = XFER_RETRIES_MAX,
+     .help = "how often a failed attempt is repeated where that may help; unless given what the "
+             "daemon is configured to"},
+    {.name = "key",
+     .type = PARAM_STRING,
+     FIELD(key),
+     .max = XFER_KEY_MAX,
+     .help = "the submitter's own name for this request: given again, it returns the same job"},
     {.name = "wait",
      .type = PARAM_BOOL,
      FIELD(wait),
@@ -198,8 +212,8 @@ static const struct method_spec methods[METHOD_COUNT] = {
          .name = "system.stats",
          .summary = "counters and gauges of the daemon",
          .result =
-             "{uptime, generation, clients, peer{}, store{}, link{}, jobs{}, finished{}, sent{}, "
-             "oldest_queued}"},
+             "{uptime, generation, clients, peer{}, store{}, link{}, queue{}, jobs{}, finished{}, "
+             "sent{}, oldest_queued}"},
     [METHOD_TRANSFER_SUBMIT] = {.id = METHOD_TRANSFER_SUBMIT,
                                 .name = "transfer.submit",
                                 .summary = "queue a file for sending",
@@ -226,6 +240,24 @@ static const struct method_spec methods[METHOD_COUNT] = {
                                 .summary = "end a job that has not ended yet",
                                 .result = "the job object",
                                 PARAMS(job_params)},
+    [METHOD_TRANSFER_RETRY] = {.id = METHOD_TRANSFER_RETRY,
+                               .name = "transfer.retry",
+                               .summary = "start a job again that failed, was cancelled or waits "
+                                          "for its next attempt",
+                               .result = "the job object",
+                               PARAMS(job_params)},
+    [METHOD_QUEUE_PAUSE] = {.id = METHOD_QUEUE_PAUSE,
+                            .name = "queue.pause",
+                            .summary = "take requests, start no job",
+                            .result = "{paused, draining, queued, running}"},
+    [METHOD_QUEUE_RESUME] = {.id = METHOD_QUEUE_RESUME,
+                             .name = "queue.resume",
+                             .summary = "end a pause or a drain",
+                             .result = "{paused, draining, queued, running}"},
+    [METHOD_QUEUE_DRAIN] = {.id = METHOD_QUEUE_DRAIN,
+                            .name = "queue.drain",
+                            .summary = "take no more requests; answer when no job is left",
+                            .result = "{paused, draining, queued, running}"},
     [METHOD_EVENTS_SUBSCRIBE] = {.id = METHOD_EVENTS_SUBSCRIBE,
                                  .name = "events.subscribe",
                                  .summary = "send transfer.event notifications on this connection",

@@ -24,6 +24,10 @@ enum method_id {
     METHOD_TRANSFER_LIST,
     METHOD_TRANSFER_WAIT,
     METHOD_TRANSFER_CANCEL,
+    METHOD_TRANSFER_RETRY,
+    METHOD_QUEUE_PAUSE,
+    METHOD_QUEUE_RESUME,
+    METHOD_QUEUE_DRAIN,
     METHOD_EVENTS_SUBSCRIBE,
     METHOD_EVENTS_UNSUBSCRIBE,
     METHOD_COUNT
@@ -52,14 +56,16 @@ struct control_params {
     char *dest; /* NULL: not given */
     char *method;
     char *user;     /* NULL: not given */
+    char *key;      /* NULL: not given */
     int64_t job;    /* 0: not given */
     int64_t limit;  /* -1: not given */
     int64_t before; /* 0: not given */
     int64_t priority;
-    double timeout; /* seconds; negative: not given, wait for ever */
-    int overwrite;  /* enum overwrite_mode */
-    int sync;       /* enum sync_mode */
-    int state;      /* enum job_state; -1: not given */
+    int64_t retries; /* -1: not given */
+    double timeout;  /* seconds; negative: not given, wait for ever */
+    int overwrite;   /* enum overwrite_mode */
+    int sync;        /* enum sync_mode */
+    int state;       /* enum job_state; -1: not given */
     bool wait;
 };
 void control_params_init(struct control_params *p);

@@ -87,6 +87,11 @@ char *control_ping_encode(const struct control_ping *ping)
     return encode(&ping_fields, ping);
 }
 
+char *control_queue_encode(const struct control_queue *queue)
+{
+    return encode(&queue_fields, queue);
+}
+
 char *control_stats_encode(const struct control_stats *stats)
 {
     cJSON *object = cJSON_CreateObject();

@@ -33,15 +33,16 @@ struct control_job {
     double rate; /* bytes a second, of the running or the whole transfer */
     bool has_digest;
     unsigned char digest[XFER_DIGEST_SIZE]; /* {"algorithm":"xxh128","value":HEX} */
-    int64_t attempts;
-    double not_before; /* Unix time; 0: none (null) */
+    int64_t attempts;                       /* how often it was started */
+    int64_t retries;                        /* how many failed attempts are repeated */
+    double not_before;                      /* Unix time; 0: none (null) */
     int64_t priority;
     char *key; /* or NULL */
     bool existing;
     double submitted_at, started_at, finished_at; /* Unix time; 0: not yet (null) */
     int64_t uid;
     int exit_code;            /* of xferctl for this job; 0 until it has ended */
-    struct xfer_error *error; /* or NULL */
+    struct xfer_error *error; /* why it ended, or why its last attempt failed; or NULL */
     /* warnings[] is encoded as an empty array for now */
 };
 void control_job_free(struct control_job *job); /* frees members, not the struct */
@@ -58,7 +59,8 @@ struct control_hello {
     char boot_id[2 * XFER_QUEUE_ID_SIZE + 1];  /* hex; new at every start of rank 0 */
     int n_ranks;
     struct control_rank ranks[8];
-    /* limits{} and features[] are written from proto/limits.h and the method table */
+    int64_t jobs_finished_kept; /* limits.jobs_finished_kept: as configured */
+    /* the other limits{} and features[] are written from proto/limits.h and the method table */
 };
 struct control_ping {
     bool peer_up;
@@ -77,6 +79,11 @@ struct control_stats {
     int64_t sent_bytes, sent_files; /* receipts "stored" since the start */
     double oldest_queued;           /* seconds; 0: none */
     int64_t generation;             /* how often the ranks were started, 1 at first */
+    bool paused, draining;          /* the queue */
+};
+struct control_queue { /* what the queue.* methods answer */
+    bool paused, draining;
+    int64_t queued, running; /* jobs */
 };
 struct control_event { /* params of the notification transfer.event */
     int64_t seq;
@@ -93,6 +100,7 @@ char *control_job_list_encode(char *const *jobs,
 char *control_hello_encode(const struct control_hello *hello);
 char *control_ping_encode(const struct control_ping *ping);
 char *control_stats_encode(const struct control_stats *stats);
+char *control_queue_encode(const struct control_queue *queue);
 char *control_list_methods_encode(void);
 char *control_describe_encode(const struct method_spec *method);
 char *control_subscribed_encode(bool on); /* {"subscribed":true} */
@@ -137,6 +145,7 @@ int control_job_parse(const char *json, struct control_job *job, struct xfer_err
 int control_hello_parse(const char *json, struct control_hello *hello, struct xfer_error *err);
 int control_ping_parse(const char *json, struct control_ping *ping, struct xfer_error *err);
 int control_stats_parse(const char *json, struct control_stats *stats, struct xfer_error *err);
+int control_queue_parse(const char *json, struct control_queue *queue, struct xfer_error *err);
 /* The job objects of {"jobs":[...]} as JSON texts: *jobs is an array of *n strings, each and the
  * array freed by the caller. */
 int control_job_list_parse(const char *json, char ***jobs, size_t *n, struct xfer_error *err);

@@ -222,6 +222,19 @@ int control_hello_parse(const char *json, struct control_hello *hello, struct xf
             break;
         rc = json_get_fields(rank, &rank_fields, &hello->ranks[hello->n_ranks++], err);
     }
+    const cJSON *limits = cJSON_GetObjectItemCaseSensitive(tree, "limits");
+    if (rc == 0)
+        rc = json_get_fields(limits, &configured_fields, hello, err);
+    cJSON_Delete(tree);
+    return rc;
+}
+
+int control_queue_parse(const char *json, struct control_queue *queue, struct xfer_error *err)
+{
+    *queue = (struct control_queue){0};
+
+    cJSON *tree = parse_object(json, err);
+    int rc = tree ? json_get_fields(tree, &queue_fields, queue, err) : -1;
     cJSON_Delete(tree);
     return rc;
 }

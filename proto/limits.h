@@ -52,8 +52,10 @@
 
 /* the queue */
 #define XFER_JOBS_UNFINISHED_MAX 100000
-#define XFER_JOBS_FINISHED_KEPT  10000
 #define XFER_JOBS_FINISHED_MAX   INT64_C(100000000) /* that may be configured to be kept */
+#define XFER_JOBS_RECENT         10000 /* finished ones in memory: so far may a reader be behind */
+#define XFER_JOBS_LOADED         1000  /* of them, after a start */
+#define XFER_JOBS_FETCHED        1000  /* older ones that somebody asked for */
 #define XFER_PRIORITY_MAX        100
 #define XFER_RETRIES_MAX         1000000
 

@@ -1,16 +1,33 @@
 /* SPDX-License-Identifier: MIT
  *
- * A job may be waited for by tens of thousands: their replies go onto one list when it has ended,
- * and from there some a turn.
+ * A job may be waited for by tens of thousands: when it has ended it goes onto a list, and its
+ * replies are given from there, some a turn. It stays in memory until they all are.
  */
 #include "daemon/control/answers.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
+
+#include "daemon/control/handlers.h"
 
 #define ANSWERS_A_TURN 256
-#define REASON_SIZE    (XFER_HOST_SIZE + 64)
+#define REASON_SIZE    (XFER_HOST_SIZE + XFER_ERROR_TEXT_SIZE + 128)
+
+static void tell_next_attempt(const struct job *job, char *buf)
+{
+    time_t at = (time_t)job->not_before;
+    const char *text = job_error_text(job);
+    char clock[16] = "";
+    struct tm tm;
+
+    if (localtime_r(&at, &tm))
+        strftime(clock, sizeof clock, "%H:%M:%S", &tm);
+    snprintf(buf, REASON_SIZE,
+             "waiting for its next attempt, %" PRId64 " of %" PRId64 ", at %s%s%s",
+             job->failures + 1, job->retries + 1, clock, text[0] ? ": " : "", text);
+}
 
 static const char *reason_for(const struct control *c, const struct job *job, char *buf)
 {
@@ -22,16 +39,24 @@ static const char *reason_for(const struct control *c, const struct job *job, ch
         snprintf(buf, REASON_SIZE, "waiting for %s: the other rank is down", c->peer_host);
         return buf;
     }
+    if (queue_paused(c->queue))
+        return "the queue is paused";
     const struct job *blocker = scheduler_blocker(c->scheduler, job);
     if (blocker) {
         snprintf(buf, REASON_SIZE, "waiting for job %" PRId64 ": the same or a nested destination",
                  blocker->id);
         return buf;
     }
-    return job->schedule.heap_at ? "waiting for other transfers" : NULL;
+    if (job->schedule.stuck)
+        return "waiting for the last attempt, which is stuck in I/O";
+    if (job->schedule.delayed) {
+        tell_next_attempt(job, buf);
+        return buf;
+    }
+    return job->schedule.heap.at ? "waiting for other transfers" : NULL;
 }
 
-char *answers_job_text(const struct control *c, const struct job *job)
+static char *job_text(const struct control *c, const struct job *job, bool existing)
 {
     const struct link_peer *peer = c->link ? link_peer(c->link) : NULL;
     char buf[REASON_SIZE];
@@ -40,13 +65,19 @@ char *answers_job_text(const struct control *c, const struct job *job)
         .root = peer ? peer->root : "",
         .reason = reason_for(c, job, buf),
         .now = clock_monotonic(),
+        .existing = existing,
     };
     return job_encode(job, &view);
 }
 
+char *answers_job_text(const struct control *c, const struct job *job)
+{
+    return job_text(c, job, false);
+}
+
 void answers_give(const struct control *c, struct reply *reply, const struct job *job)
 {
-    char *text = answers_job_text(c, job);
+    char *text = job_text(c, job, reply_is_existing(reply));
 
     reply_result(reply, text);
     free(text);
@@ -58,36 +89,92 @@ void answers_accepted(struct control *c, struct job *job)
         struct reply *r = reply_of_link(at);
 
         next = at->next;
+        reply_set_job(r, job->id);
         if (reply_waits_for(r) == REPLY_WAITS_ACCEPTED)
             answers_give(c, r, job);
     }
 }
 
+void answers_existing(struct control *c, struct job *job, struct job *old)
+{
+    bool same = job_is_same_request(job, old);
+    struct xfer_error err = XFER_ERROR_INIT;
+
+    error_set(&err, XFER_KEY_CONFLICT,
+              "the key was given before, for job %" PRId64 ", with another request", old->id);
+    while (!list_empty(&job->replies)) {
+        struct reply *r = reply_of_link(job->replies.next);
+
+        reply_set_existing(r);
+        if (!same)
+            reply_error(r, &err, old->id);
+        else if (reply_waits_for(r) == REPLY_WAITS_ENDED && !job_state_finished(old->state))
+            reply_wait(r, &old->replies, REPLY_WAITS_ENDED, old->id, -1);
+        else
+            answers_give(c, r, old);
+    }
+}
+
+void answers_retried(struct control *c, struct job *job, const struct xfer_error *why)
+{
+    struct list now;
+
+    list_init(&now);
+    list_take_all(&now, &job->replies);
+    while (!list_empty(&now)) {
+        struct reply *r = reply_of_link(now.next);
+        enum reply_wait what = reply_waits_for(r);
+
+        reply_unwait(r);
+        if (what == REPLY_WAITS_AGAIN) {
+            handlers_again(c, r);
+        } else if (what != REPLY_WAITS_RETRIED) {
+            reply_put(r, &job->replies);
+        } else if (why) {
+            reply_error(r, why, job->id);
+        } else {
+            answers_give(c, r, job);
+        }
+    }
+}
+
+static void give_ended(struct control *c, struct job *job, struct reply *r, char **text)
+{
+    if (reply_waits_for(r) == REPLY_WAITS_AGAIN) {
+        reply_unwait(r);
+        handlers_again(c, r);
+        return;
+    }
+    if (reply_is_existing(r)) {
+        answers_give(c, r, job);
+        return;
+    }
+    if (!*text)
+        *text = job_text(c, job, false);
+    reply_result(r, *text);
+}
+
+/* What is run again may take the job off the list of those that have ended. */
+static void give_some(struct control *c, struct job *job, int *left)
+{
+    char *text = NULL;
+
+    while (!list_empty(&job->answered) && !list_empty(&job->replies) && (*left)-- > 0)
+        give_ended(c, job, reply_of_link(job->replies.next), &text);
+    free(text);
+    if (list_empty(&job->replies))
+        list_remove(&job->answered);
+}
+
 static void on_turn(struct ev_loop *loop, ev_timer *w, int revents)
 {
     struct control *c = w->data;
-    struct xfer_error err = XFER_ERROR_INIT;
-    int64_t last = 0;
-    char *text = NULL;
+    int left = ANSWERS_A_TURN;
 
     (void)revents;
-    for (int i = 0; i < ANSWERS_A_TURN && !list_empty(&c->answers); i++) {
-        struct reply *r = reply_of_link(c->answers.next);
-        int64_t id = reply_job(r);
-        const struct job *job = queue_find(c->queue, id, &err);
-
-        if (!job) {
-            reply_error(r, &err, id);
-            continue;
-        }
-        if (id != last) {
-            free(text);
-            text = answers_job_text(c, job);
-            last = id;
-        }
-        reply_result(r, text);
+    while (left > 0 && !list_empty(&c->answers)) {
+        give_some(c, list_entry(c->answers.next, struct job, answered), &left);
     }
-    free(text);
     if (!list_empty(&c->answers)) {
         ev_timer_stop(loop, w);
         ev_timer_set(w, 0., 0.);
@@ -106,15 +193,35 @@ void answers_clear(struct control *c)
 {
     ev_timer_stop(c->loop, &c->answers_turn);
     ev_clear_pending(c->loop, &c->answers_turn);
+    while (!list_empty(&c->answers))
+        list_remove(c->answers.next);
 }
 
 void answers_ended(struct control *c, struct job *job)
 {
     if (list_empty(&job->replies))
         return;
-    list_take_all(&c->answers, &job->replies);
+    list_remove(&job->answered);
+    list_add_before(&c->answers, &job->answered);
     if (!ev_is_active(&c->answers_turn) && !ev_is_pending(&c->answers_turn))
         ev_feed_event(c->loop, &c->answers_turn, EV_CUSTOM);
+}
+
+void answers_flush(struct control *c, struct job *job)
+{
+    char *text = NULL;
+
+    if (list_empty(&job->answered))
+        return;
+    list_remove(&job->answered);
+    for (struct list *at = job->replies.next, *next; at != &job->replies; at = next) {
+        struct reply *r = reply_of_link(at);
+
+        next = at->next;
+        if (reply_waits_for(r) != REPLY_WAITS_AGAIN)
+            give_ended(c, job, r, &text);
+    }
+    free(text);
 }
 
 void answers_fail(struct job *job, const struct xfer_error *why, bool name_job)

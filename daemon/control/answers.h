@@ -22,8 +22,15 @@ void answers_give(const struct control *c, struct reply *reply, const struct job
 
 /* To those who waited for the submission to be recorded. */
 void answers_accepted(struct control *c, struct job *job);
-/* To all who waited for the job, soon: they may be many. */
+/* To those who asked for what old was asked for before, with its key: old, or that it was asked for
+ * something else. */
+void answers_existing(struct control *c, struct job *job, struct job *old);
+/* To those who wanted it tried again. why: it can't be. */
+void answers_retried(struct control *c, struct job *job, const struct xfer_error *why);
+/* To all who waited for its end, soon: they may be many. */
 void answers_ended(struct control *c, struct job *job);
+/* To these now: its end is about to be undone. */
+void answers_flush(struct control *c, struct job *job);
 /* Give this error to all who wait for the job. */
 void answers_fail(struct job *job, const struct xfer_error *why, bool name_job);
 

@@ -104,6 +104,17 @@ void client_drop_replies(struct client *c)
         reply_drop(reply_of_owner(c->replies.next));
 }
 
+void client_fail(struct client_links *links, const struct xfer_error *why)
+{
+    struct client *c = of_links(links);
+
+    while (!list_empty(&c->replies)) {
+        struct reply *r = reply_of_owner(c->replies.next);
+
+        reply_error(r, why, reply_job(r));
+    }
+}
+
 void client_turn_mute(struct client *c)
 {
     c->mute = true;

@@ -154,6 +154,12 @@ int clients_add(struct clients *g, int fd, uid_t uid, bool admin, struct xfer_er
     return 0;
 }
 
+void clients_fail(struct clients *g, const struct xfer_error *why)
+{
+    for (struct list *at = g->all.next; at != &g->all; at = at->next)
+        client_fail(list_entry(at, struct client_links, all), why);
+}
+
 size_t clients_count(const struct clients *g)
 {
     return g->count;

@@ -37,6 +37,9 @@ void clients_destroy(struct clients *g); /* NULL is fine; closes all, closed() i
 /* A new connection; fd (non-blocking, CLOEXEC) is taken, on failure too. */
 int clients_add(struct clients *g, int fd, uid_t uid, bool admin, struct xfer_error *err);
 
+/* Give this error to all who are owed a reply. */
+void clients_fail(struct clients *g, const struct xfer_error *why);
+
 size_t clients_count(const struct clients *g);
 size_t clients_unsent(const struct clients *g); /* bytes, of all */
 

@@ -35,6 +35,8 @@ void client_destroy(struct client_links *c);
 bool client_work(struct client_links *c);
 /* Write; see what is to be done next. True: it is done with, and to be destroyed. */
 bool client_flush(struct client_links *c);
+/* All that is owed is given as that error. */
+void client_fail(struct client_links *c, const struct xfer_error *why);
 /* The other end has gone for good. */
 void client_gone(struct client_links *c);
 

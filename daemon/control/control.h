@@ -23,7 +23,9 @@ struct control {
     struct link *link;              /* NULL: no peer */
     char host[XFER_HOST_SIZE];      /* own name */
     char peer_host[XFER_HOST_SIZE]; /* whom jobs wait for while there is no link */
-    unsigned char queue_id[XFER_QUEUE_ID_SIZE], boot_id[XFER_QUEUE_ID_SIZE];
+    unsigned char boot_id[XFER_QUEUE_ID_SIZE];
+    int64_t finished_kept; /* as configured */
+    int64_t retries;       /* of jobs whose request says nothing of them */
     int64_t generation;
     double started; /* monotonic */
     bool stopping;
@@ -34,8 +36,10 @@ struct control {
     struct clients *clients;
     struct pinger *pinger;
 
-    struct list answers; /* replies whose job has ended */
+    struct list answers; /* jobs that have ended and whose replies are to be given */
     ev_timer answers_turn;
+    struct list pendings; /* what the database was asked for by requests */
+    struct list drains;   /* replies that are given when no job is left */
 
     int64_t ended[JOB_STATE_COUNT]; /* since the start */
     int64_t sent_bytes, sent_files;

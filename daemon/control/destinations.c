@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * The destinations of unfinished jobs as a treap (a search tree kept flat by random weights), one
- * place a path, with the jobs of that path in the order of their numbers. Paths are kept with NUL
+ * place a path, with the jobs of that path in the order of their positions. Paths are kept with NUL
  * in place of '/', below every other byte, so that whatever lies under a path stands right behind
  * it, in one piece. Each place knows the earliest and the latest job of its subtree.
  * - Is there an earlier job below a path? A walk down to that piece, with the subtrees' earliest
@@ -12,6 +12,7 @@
  */
 #include "daemon/control/destinations.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -22,7 +23,7 @@
 struct place {
     struct place *left, *right;
     struct job *first, *last; /* of this subtree */
-    struct list jobs;         /* by number; never empty */
+    struct list jobs;         /* by position; never empty */
     size_t len;
     uint32_t weight;
     char path[]; /* len bytes */
@@ -58,12 +59,12 @@ static struct job *last_of(const struct place *p)
 
 static struct job *earlier(struct job *a, struct job *b)
 {
-    return !a ? b : !b ? a : a->id < b->id ? a : b;
+    return !a ? b : !b ? a : a->position < b->position ? a : b;
 }
 
 static struct job *later(struct job *a, struct job *b)
 {
-    return !a ? b : !b ? a : a->id > b->id ? a : b;
+    return !a ? b : !b ? a : a->position > b->position ? a : b;
 }
 
 static void update(struct place *p)
@@ -303,6 +304,13 @@ static uint32_t random_weight(struct destinations *d)
     return (uint32_t)(d->random >> 32);
 }
 
+static void add_to_place(struct place *p, struct job *job)
+{
+    assert(list_empty(&p->jobs) || last_of(p)->position < job->position);
+    list_add_before(&p->jobs, &job->schedule.of_place);
+    job->schedule.place = p;
+}
+
 int destinations_add(struct destinations *d, struct job *job, struct xfer_error *err)
 {
     char path[XFER_PATH_SIZE];
@@ -315,8 +323,7 @@ int destinations_add(struct destinations *d, struct job *job, struct xfer_error 
 
     struct place *p = find(d->root, path, len);
     if (p) {
-        list_add_before(&p->jobs, &job->schedule.of_place);
-        job->schedule.place = p;
+        add_to_place(p, job);
         update_path(d->root, p);
         return 0;
     }
@@ -327,18 +334,17 @@ int destinations_add(struct destinations *d, struct job *job, struct xfer_error 
     memcpy(p->path, path, len);
     p->weight = random_weight(d);
     list_init(&p->jobs);
-    list_add_before(&p->jobs, &job->schedule.of_place);
-    job->schedule.place = p;
+    add_to_place(p, job);
     d->root = insert(d->root, p);
     return 0;
 }
 
-/* Of jobs in a row from first to last: one that is earlier than id. */
-static struct job *before(struct job *first, struct job *last, int64_t id)
+/* Of jobs in a row from first to last: one that is earlier than position. */
+static struct job *before(struct job *first, struct job *last, int64_t position)
 {
-    if (last && last->id < id)
+    if (last && last->position < position)
         return last;
-    return first && first->id < id ? first : NULL;
+    return first && first->position < position ? first : NULL;
 }
 
 struct job *destinations_blocker(const struct destinations *d, const struct job *job)
@@ -352,11 +358,11 @@ struct job *destinations_blocker(const struct destinations *d, const struct job 
         found = list_entry(job->schedule.of_place.prev, struct job, schedule.of_place);
     const struct place *p = nearest_ancestor(d->root, own->path, own->len);
     for (int i = 0; p && (i < NEAREST_ANCESTORS || !found); i++) {
-        found = later(found, before(first_of(p), last_of(p), job->id));
+        found = later(found, before(first_of(p), last_of(p), job->position));
         p = nearest_ancestor(d->root, p->path, p->len);
     }
     struct span below = span_below(d->root, own->path, own->len);
-    return later(found, before(below.first, below.last, job->id));
+    return later(found, before(below.first, below.last, job->position));
 }
 
 void destinations_remove(struct destinations *d, struct job *job, struct list *again)

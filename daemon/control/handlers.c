@@ -12,18 +12,62 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "daemon/control/answers.h"
-#include "daemon/control/job_list.h"
+#include "daemon/control/handlers_impl.h"
+#include "daemon/control/pending.h"
 #include "proto/control_reply.h"
-#include "proto/relpath.h"
 
 typedef void handler(struct control *c, struct reply *reply, const struct control_params *p);
 
-static void give_text(struct reply *reply, char *text)
+void handlers_give_text(struct reply *reply, char *text)
 {
     reply_result(reply, text);
     free(text);
 }
+
+/* ---- jobs that are not in memory ---- */
+
+static void on_fetched(void *user, const struct xfer_error *why)
+{
+    struct control *c = pending_control(user);
+
+    if (why) {
+        pending_fail(user, why);
+        return;
+    }
+    struct reply *reply = pending_end(user);
+    if (reply)
+        handlers_again(c, reply);
+}
+
+static void fetch(struct control *c, struct reply *reply, const struct control_params *p)
+{
+    struct xfer_error err = XFER_ERROR_INIT;
+    int64_t job = p->job;
+    struct pending *pending = pending_create(c, reply, job, p->timeout);
+
+    if (pending && queue_fetch(c->queue, job, on_fetched, pending, &err) < 0)
+        pending_fail(pending, &err);
+}
+
+struct job *handlers_find_job(struct control *c, struct reply *reply, enum method_id method,
+                              const struct control_params *p)
+{
+    struct xfer_error err = XFER_ERROR_INIT;
+    struct job *job;
+    enum method_id kept;
+
+    queue_follow(c->queue);
+    job = queue_find(c->queue, p->job, &err);
+    if (job)
+        return job;
+    if (err.code != XFER_JOB_FORGOTTEN || reply_kept(reply, &kept))
+        reply_error(reply, &err, p->job);
+    else if (handlers_keep(reply, method, p))
+        fetch(c, reply, p);
+    return NULL;
+}
+
+/* ---- system ---- */
 
 static void hex(const unsigned char *bytes, size_t n, char *out)
 {
@@ -36,7 +80,8 @@ static void system_hello(struct control *c, struct reply *reply, const struct co
     struct control_hello hello = {.version = PACKAGE_VERSION, .api = CONTROL_API, .n_ranks = 1};
 
     (void)p;
-    hex(c->queue_id, sizeof c->queue_id, hello.queue_id);
+    hello.jobs_finished_kept = c->finished_kept;
+    hex(queue_id(c->queue), XFER_QUEUE_ID_SIZE, hello.queue_id);
     hex(c->boot_id, sizeof c->boot_id, hello.boot_id);
     hello.ranks[0].pid = getpid();
     memcpy(hello.ranks[0].host, c->host, sizeof c->host);
@@ -48,7 +93,7 @@ static void system_hello(struct control *c, struct reply *reply, const struct co
         memcpy(hello.ranks[1].host, peer->host, sizeof peer->host);
         hello.n_ranks = 2;
     }
-    give_text(reply, control_hello_encode(&hello));
+    handlers_give_text(reply, control_hello_encode(&hello));
 }
 
 static void system_list_methods(struct control *c, struct reply *reply,
@@ -56,7 +101,7 @@ static void system_list_methods(struct control *c, struct reply *reply,
 {
     (void)c;
     (void)p;
-    give_text(reply, control_list_methods_encode());
+    handlers_give_text(reply, control_list_methods_encode());
 }
 
 static void system_describe(struct control *c, struct reply *reply, const struct control_params *p)
@@ -66,7 +111,7 @@ static void system_describe(struct control *c, struct reply *reply, const struct
 
     (void)c;
     if (method) {
-        give_text(reply, control_describe_encode(method));
+        handlers_give_text(reply, control_describe_encode(method));
         return;
     }
     error_set(&err, XFER_INVALID_PARAMS, "there is no method \"%s\"", p->method);
@@ -93,6 +138,8 @@ static void system_stats(struct control *c, struct reply *reply, const struct co
         .sent_bytes = c->sent_bytes,
         .sent_files = c->sent_files,
         .generation = c->generation,
+        .paused = queue_paused(c->queue),
+        .draining = queue_draining(c->queue),
     };
     const struct job *oldest = queue_next(c->queue, JOB_QUEUED, NULL);
 
@@ -115,104 +162,10 @@ static void system_stats(struct control *c, struct reply *reply, const struct co
         stats.lanes = link_lanes(c->link);
         stats.chunk = link_chunk(c->link);
     }
-    give_text(reply, control_stats_encode(&stats));
+    handlers_give_text(reply, control_stats_encode(&stats));
 }
 
-static void transfer_submit(struct control *c, struct reply *reply, const struct control_params *p)
-{
-    struct xfer_error err = XFER_ERROR_INIT;
-    char dest[XFER_PATH_SIZE];
-
-    if (relpath_resolve(p->source, p->dest, dest, &err) < 0) {
-        reply_error(reply, &err, 0);
-        return;
-    }
-    struct job_spec spec = {
-        .source = p->source,
-        .dest = dest,
-        .owner = client_uid(reply_client(reply)),
-        .priority = (int)p->priority,
-        .overwrite = p->overwrite,
-        .sync = p->sync,
-    };
-    struct job *job = queue_submit(c->queue, &spec, &err);
-    if (job)
-        reply_wait(reply, &job->replies, p->wait ? REPLY_WAITS_ENDED : REPLY_WAITS_ACCEPTED,
-                   job->id, -1);
-    else
-        reply_error(reply, &err, 0);
-}
-
-/* The job of the request, or NULL: the reply has been given then. */
-static struct job *find_job(struct control *c, struct reply *reply, const struct control_params *p)
-{
-    struct xfer_error err = XFER_ERROR_INIT;
-    struct job *job = queue_find(c->queue, p->job, &err);
-
-    if (!job)
-        reply_error(reply, &err, p->job);
-    return job;
-}
-
-static void transfer_status(struct control *c, struct reply *reply, const struct control_params *p)
-{
-    struct job *job = find_job(c, reply, p);
-
-    if (job)
-        answers_give(c, reply, job);
-}
-
-static void transfer_list(struct control *c, struct reply *reply, const struct control_params *p)
-{
-    struct xfer_error err = XFER_ERROR_INIT;
-    char *text = job_list_text(c, p, &err);
-
-    if (text)
-        give_text(reply, text);
-    else
-        reply_error(reply, &err, 0);
-}
-
-static void transfer_wait(struct control *c, struct reply *reply, const struct control_params *p)
-{
-    struct job *job = find_job(c, reply, p);
-
-    if (!job)
-        return;
-    if (job_state_finished(job->state))
-        answers_give(c, reply, job);
-    else
-        reply_wait(reply, &job->replies, REPLY_WAITS_ENDED, job->id, p->timeout);
-}
-
-static void transfer_cancel(struct control *c, struct reply *reply, const struct control_params *p)
-{
-    struct job *job = find_job(c, reply, p);
-    struct xfer_error err = XFER_ERROR_INIT;
-
-    if (!job)
-        return;
-    uid_t uid = client_uid(reply_client(reply));
-    if (uid != job->owner && !client_is_admin(reply_client(reply))) {
-        error_set(&err, XFER_PERMISSION_DENIED, "job %" PRId64 " belongs to uid %u", job->id,
-                  (unsigned)job->owner);
-        reply_error(reply, &err, job->id);
-        return;
-    }
-    if (job_state_finished(job->state)) {
-        answers_give(c, reply, job);
-        return;
-    }
-    if (!job->queue.ending) {
-        bool waits = job->state == JOB_QUEUED;
-
-        error_set(&err, XFER_CANCELLED, "cancelled by uid %u", (unsigned)uid);
-        scheduler_cancel(c->scheduler, job, &err);
-        if (waits)
-            queue_end(c->queue, job, JOB_CANCELLED, &err);
-    }
-    reply_wait(reply, &job->replies, REPLY_WAITS_ENDED, job->id, -1);
-}
+/* ---- events ---- */
 
 static void events_subscribe_handler(struct control *c, struct reply *reply,
                                      const struct control_params *p)
@@ -222,7 +175,7 @@ static void events_subscribe_handler(struct control *c, struct reply *reply,
     struct job *job = NULL;
 
     if (p->job) {
-        job = find_job(c, reply, p);
+        job = handlers_find_job(c, reply, METHOD_EVENTS_SUBSCRIBE, p);
         if (!job)
             return;
     }
@@ -230,7 +183,7 @@ static void events_subscribe_handler(struct control *c, struct reply *reply,
         reply_error(reply, &err, p->job);
         return;
     }
-    give_text(reply, control_subscribed_encode(true));
+    handlers_give_text(reply, control_subscribed_encode(true));
     events_pump(c->events, client);
 }
 
@@ -239,7 +192,7 @@ static void events_unsubscribe_handler(struct control *c, struct reply *reply,
 {
     (void)p;
     events_unsubscribe(c->events, reply_client(reply));
-    give_text(reply, control_subscribed_encode(false));
+    handlers_give_text(reply, control_subscribed_encode(false));
 }
 
 static handler *const handlers[METHOD_COUNT] = {
@@ -248,11 +201,15 @@ static handler *const handlers[METHOD_COUNT] = {
     [METHOD_SYSTEM_DESCRIBE] = system_describe,
     [METHOD_SYSTEM_PING] = system_ping,
     [METHOD_SYSTEM_STATS] = system_stats,
-    [METHOD_TRANSFER_SUBMIT] = transfer_submit,
-    [METHOD_TRANSFER_STATUS] = transfer_status,
-    [METHOD_TRANSFER_LIST] = transfer_list,
-    [METHOD_TRANSFER_WAIT] = transfer_wait,
-    [METHOD_TRANSFER_CANCEL] = transfer_cancel,
+    [METHOD_TRANSFER_SUBMIT] = handle_submit,
+    [METHOD_TRANSFER_STATUS] = handle_status,
+    [METHOD_TRANSFER_LIST] = handle_list,
+    [METHOD_TRANSFER_WAIT] = handle_wait,
+    [METHOD_TRANSFER_CANCEL] = handle_cancel,
+    [METHOD_TRANSFER_RETRY] = handle_retry,
+    [METHOD_QUEUE_PAUSE] = handle_pause,
+    [METHOD_QUEUE_RESUME] = handle_resume,
+    [METHOD_QUEUE_DRAIN] = handle_drain,
     [METHOD_EVENTS_SUBSCRIBE] = events_subscribe_handler,
     [METHOD_EVENTS_UNSUBSCRIBE] = events_unsubscribe_handler,
 };
@@ -260,21 +217,57 @@ static handler *const handlers[METHOD_COUNT] = {
 /* Whether it does more than answer. */
 static bool has_effect(enum method_id method)
 {
-    return method == METHOD_TRANSFER_SUBMIT || method == METHOD_TRANSFER_CANCEL;
+    switch (method) {
+    case METHOD_TRANSFER_SUBMIT:
+    case METHOD_TRANSFER_CANCEL:
+    case METHOD_TRANSFER_RETRY:
+    case METHOD_QUEUE_PAUSE:
+    case METHOD_QUEUE_RESUME:
+    case METHOD_QUEUE_DRAIN:
+        return true;
+    default:
+        return false;
+    }
+}
+
+static void run(struct control *c, struct reply *reply, enum method_id method,
+                const struct control_params *p)
+{
+    struct xfer_error err = XFER_ERROR_INIT;
+
+    if (c->stopping) {
+        error_set(&err, XFER_STOPPING, "the daemon is stopping");
+        reply_error(reply, &err, 0);
+    } else if (client_is_mute(reply_client(reply)) && !has_effect(method)) {
+        reply_drop(reply); /* thousands of questions may be left of one who has gone */
+    } else {
+        handlers[method](c, reply, p);
+    }
+}
+
+bool handlers_keep(struct reply *reply, enum method_id method, const struct control_params *p)
+{
+    struct xfer_error err = XFER_ERROR_INIT;
+
+    if (reply_keep(reply, method, p))
+        return true;
+    error_set(&err, XFER_NO_RESOURCES, "no memory for the request");
+    reply_error(reply, &err, p->job);
+    return false;
+}
+
+void handlers_again(struct control *c, struct reply *reply)
+{
+    enum method_id method;
+    const struct control_params *p = reply_kept(reply, &method);
+
+    run(c, reply, method, p);
 }
 
 void handlers_run(struct control *c, struct reply *reply, const struct control_request *request)
 {
-    struct xfer_error err = XFER_ERROR_INIT;
-
-    if (request->error.code != XFER_OK) {
+    if (request->error.code != XFER_OK)
         reply_error(reply, &request->error, 0);
-    } else if (c->stopping) {
-        error_set(&err, XFER_STOPPING, "the daemon is stopping");
-        reply_error(reply, &err, 0);
-    } else if (client_is_mute(reply_client(reply)) && !has_effect(request->method->id)) {
-        reply_drop(reply); /* thousands of questions may be left of one who has gone */
-    } else {
-        handlers[request->method->id](c, reply, &request->params);
-    }
+    else
+        run(c, reply, request->method->id, &request->params);
 }

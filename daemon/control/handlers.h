@@ -12,4 +12,10 @@
 /* Run a request; the reply is given, or waits for what it needs. */
 void handlers_run(struct control *c, struct reply *reply, const struct control_request *request);
 
+/* Run the one that was kept with its reply (reply_keep()) from the start. */
+void handlers_again(struct control *c, struct reply *reply);
+
+/* Jobs, or a drain, have come to an end: tell those who wait for the last one. */
+void handlers_look_drained(struct control *c);
+
 #endif

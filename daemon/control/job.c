@@ -23,11 +23,14 @@ struct job_error {
     char texts[]; /* text, NUL, path, NUL */
 };
 
-/* running -> queued: the attempt ended without a verdict on the job, which waits for another. */
+/* running -> queued: the attempt ended without a verdict on the job, which waits for another.
+ * failed, cancelled -> queued: somebody wants it tried again. */
 static const bool transitions[JOB_STATE_COUNT][JOB_STATE_COUNT] = {
     [JOB_QUEUED] = {[JOB_RUNNING] = true, [JOB_FAILED] = true, [JOB_CANCELLED] = true},
     [JOB_RUNNING] =
         {[JOB_QUEUED] = true, [JOB_DONE] = true, [JOB_FAILED] = true, [JOB_CANCELLED] = true},
+    [JOB_FAILED] = {[JOB_QUEUED] = true},
+    [JOB_CANCELLED] = {[JOB_QUEUED] = true},
 };
 
 bool job_may_become(enum job_state from, enum job_state to)
@@ -40,30 +43,44 @@ bool job_state_finished(enum job_state state)
     return state == JOB_DONE || state == JOB_FAILED || state == JOB_CANCELLED;
 }
 
-struct job *job_create(int64_t id, const struct job_spec *spec, double now, struct xfer_error *err)
+struct job *job_new(void)
 {
     struct job *job = calloc(1, sizeof *job);
 
     if (!job)
-        goto no_memory;
+        return NULL;
     list_init(&job->replies);
+    list_init(&job->answered);
     list_init(&job->queue.link);
+    list_init(&job->queue.todo);
     list_init(&job->schedule.of_place);
     list_init(&job->schedule.waiters);
     list_init(&job->schedule.waiting);
     list_init(&job->events.link);
     list_init(&job->events.due);
     list_init(&job->events.watches);
-    job->id = id;
+    return job;
+}
+
+struct job *job_create(int64_t id, const struct job_spec *spec, double now, struct xfer_error *err)
+{
+    struct job *job = job_new();
+
+    if (!job)
+        goto no_memory;
+    job->id = job->position = id;
     job->state = JOB_QUEUED;
     job->owner = spec->owner;
     job->priority = spec->priority;
     job->overwrite = spec->overwrite;
     job->sync = spec->sync;
+    job->retries = spec->retries;
+    job->default_retries = spec->default_retries;
     job->submitted_at = now;
     job->source = strdup(spec->source);
     job->dest = strdup(spec->dest);
-    if (!job->source || !job->dest)
+    job->key = spec->key ? strdup(spec->key) : NULL;
+    if (!job->source || !job->dest || (spec->key && !job->key))
         goto no_memory;
     return job;
 
@@ -79,8 +96,17 @@ void job_destroy(struct job *job)
         return;
     free(job->source);
     free(job->dest);
+    free(job->key);
     free(job->error);
     free(job);
+}
+
+bool job_is_same_request(const struct job *now, const struct job *then)
+{
+    return strcmp(now->source, then->source) == 0 && strcmp(now->dest, then->dest) == 0 &&
+           now->overwrite == then->overwrite && now->sync == then->sync &&
+           now->priority == then->priority &&
+           (now->default_retries || now->retries == then->retries);
 }
 
 void job_become(struct job *job, enum job_state state, double now)
@@ -90,9 +116,11 @@ void job_become(struct job *job, enum job_state state, double now)
     if (state == JOB_RUNNING) {
         job->attempts++;
         job->started_at = now;
+        job->not_before = 0;
     } else if (state == JOB_QUEUED) {
-        job->started_at = 0;
-        job->bytes_done = 0;
+        job->started_at = job->finished_at = 0;
+        job->ended = 0;
+        job->bytes_done = job->bytes_resumed = 0;
         job->rate = job->rate_at = 0;
         job->rate_bytes = 0;
     } else {
@@ -130,7 +158,12 @@ enum xfer_code job_error_code(const struct job *job)
     return job->error ? job->error->code : XFER_OK;
 }
 
-static void get_error(const struct job *job, struct xfer_error *err)
+const char *job_error_text(const struct job *job)
+{
+    return job->error ? job->error->texts : "";
+}
+
+void job_get_error(const struct job *job, struct xfer_error *err)
 {
     const struct job_error *e = job->error;
     const char *path = e->texts + strlen(e->texts) + 1;
@@ -185,6 +218,8 @@ double job_rate(const struct job *job, double now)
 
 const char *job_phase(const struct job *job)
 {
+    if (job->queue.ending)
+        return "recording";
     if (job->state == JOB_RUNNING && job->phase)
         return job->phase;
     return job_state_name(job->state);
@@ -213,12 +248,17 @@ char *job_encode(const struct job *job, const struct job_view *view)
         .dest_path = dest_path ? dest_path : (char *)"",
         .bytes_total = job->bytes_total,
         .bytes_done = job->bytes_done,
+        .bytes_resumed = job->bytes_resumed,
         .files_total = 1,
         .files_done = job->state == JOB_DONE,
         .files_failed = job->state == JOB_FAILED,
         .rate = job_rate(job, view->now),
         .has_digest = job->has_digest,
         .attempts = job->attempts,
+        .retries = job->retries,
+        .not_before = job->state == JOB_QUEUED ? job->not_before : 0,
+        .key = job->key,
+        .existing = view->existing,
         .priority = job->priority,
         .submitted_at = job->submitted_at,
         .started_at = job->started_at,
@@ -226,14 +266,15 @@ char *job_encode(const struct job *job, const struct job_view *view)
         .uid = job->owner,
     };
     memcpy(out.digest, job->digest, sizeof out.digest);
-    if (ended && job->error) {
-        get_error(job, &error);
+    if (job->error) {
+        job_get_error(job, &error);
         out.error = &error;
+    }
+    if (ended && job->error)
         out.exit_code = error_info(error.code)->exit_code;
-    } else if (ended && job->state != JOB_DONE) {
+    else if (ended && job->state != JOB_DONE)
         out.exit_code =
             error_info(job->state == JOB_CANCELLED ? XFER_CANCELLED : XFER_INTERNAL)->exit_code;
-    }
     char *text = control_job_encode(&out);
     free(dest_path);
     return text;

@@ -11,6 +11,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "daemon/control/heap.h"
 #include "daemon/control/list.h"
 #include "proto/control_method.h"
 #include "proto/control_reply.h"
@@ -20,29 +21,51 @@ struct run;
 struct place;
 struct job_error;
 
-/* What is asked for. source: absolute; dest: relpath normal form; both are copied. */
+/* What is asked for. source: absolute; dest: relpath normal form; key: NULL for none. They are
+ * copied. */
 struct job_spec {
-    const char *source, *dest;
+    const char *source, *dest, *key;
     uid_t owner;
     int priority;
     enum overwrite_mode overwrite;
     enum sync_mode sync;
+    int64_t retries;
+    bool default_retries; /* nobody asked for that number */
 };
 
-enum job_record { JOB_RECORD_NONE, JOB_RECORD_SUBMITTED, JOB_RECORD_ENDED };
+/* What of a job is on its way into the database, or is to go there. A later one says all that an
+ * earlier one would have said. */
+enum job_record {
+    JOB_RECORD_NONE,
+    JOB_RECORD_SUBMITTED,
+    JOB_RECORD_STARTED, /* nothing waits for these two */
+    JOB_RECORD_WAITS,
+    JOB_RECORD_HURRIED,
+    JOB_RECORD_ENDED,
+    JOB_RECORD_REVIVED /* an ended one is to be queued again */
+};
 
 struct job {
     int64_t id;
+    int64_t position;     /* among jobs that may not overtake each other */
+    int64_t ended;        /* number of its end, 0: not yet */
     enum job_state state; /* changed by job_become() only */
     char *source, *dest;
+    char *key; /* or NULL */
     uid_t owner;
     int priority;
     enum overwrite_mode overwrite;
     enum sync_mode sync;
-    int64_t attempts;
+    int64_t retries;
+    bool default_retries; /* of one that was just submitted: nobody asked for that number */
+    int64_t attempts;     /* so often started */
+    int64_t failures;     /* attempts that count against retries */
+    double not_before;    /* of a queued job: Unix time; 0: at once */
+    bool restored;        /* it was there when the queue was opened: may have been started before */
     double submitted_at, started_at, finished_at; /* Unix time; 0: not yet */
     const char *phase;                            /* of a running job; static text */
     int64_t bytes_done, bytes_total;              /* total 0: not known yet */
+    int64_t bytes_resumed;                        /* of the bytes done: there already */
     double rate, rate_at;                         /* smoothed; of which monotonic time */
     int64_t rate_bytes;                           /* bytes_done at rate_at */
     bool has_digest;
@@ -53,21 +76,34 @@ struct job {
 
     struct { /* queue */
         struct list link;
-        struct job *next_of_bucket, *next_record;
-        enum job_record record; /* being recorded now */
-        bool ending;            /* its end was given to the queue */
-        enum job_state end;     /* then: how it ends */
+        struct job *next_of_bucket;
+        struct list todo;     /* what is to be recorded could not be, or is in no hurry */
+        enum job_record what; /* of that */
+        enum xfer_code
+            refused;        /* of one that is submitted: only if its key is known; XFER_OK: no */
+        bool ending;        /* its end was given to the queue */
+        enum job_state end; /* then: how and when it ends, and which end that is */
+        double end_at;
+        int64_t end_number;
+        bool reviving; /* it has ended and is to be queued again: */
+        int64_t position;
+        int group; /* of the queue's lists, while it is on one */
     } queue;
 
     struct { /* scheduler and its destinations */
         struct place *place;
-        struct list of_place; /* jobs of the same destination, by id */
-        struct list waiters;  /* jobs that look again when this one has ended */
-        struct list waiting;  /* the link of a waiter */
-        bool blocked;         /* by an earlier job */
-        size_t heap_at;       /* 1 + index among those that may start; 0: not there */
-        struct run *run;      /* on the sender */
+        struct list of_place;  /* jobs of the same destination, by position */
+        struct list waiters;   /* jobs that look again when this one has ended */
+        struct list waiting;   /* the link of a waiter */
+        bool blocked;          /* by an earlier job */
+        struct heap_item heap; /* among those that may start, or wait for their time */
+        bool delayed;          /* that one, then: */
+        double due;            /* monotonic */
+        struct run *run;       /* on the sender */
+        struct run *stuck;     /* a former attempt that is still there */
     } schedule;
+
+    struct list answered; /* answers: it has ended, and its replies are being given */
 
     struct {                  /* events */
         struct list link;     /* by published */
@@ -79,8 +115,19 @@ struct job {
     } events;
 };
 
+struct job *job_new(void); /* all zero, on no list; NULL: no memory */
 struct job *job_create(int64_t id, const struct job_spec *spec, double now, struct xfer_error *err);
 void job_destroy(struct job *job); /* NULL is fine; it must be on no list */
+
+/* How it is recorded now (see queue_db.h), NULL: no memory; and back: the strings are taken out of
+ * row, which stays the caller's. job_row.c */
+struct queue_row;
+struct queue_row *job_to_row(const struct job *job);
+struct job *job_from_row(struct queue_row *row, struct xfer_error *err);
+
+/* Does one that is submitted now ask for the same as another did? A number of retries that it
+ * leaves to the configuration asks for nothing. */
+bool job_is_same_request(const struct job *now, const struct job *then);
 
 /* The table of transitions. */
 bool job_may_become(enum job_state from, enum job_state to);
@@ -93,6 +140,9 @@ bool job_state_finished(enum job_state state);
 void job_set_error(struct job *job, const struct xfer_error *err);
 /* XFER_OK when there is none */
 enum xfer_code job_error_code(const struct job *job);
+const char *job_error_text(const struct job *job); /* "" when there is none */
+/* A copy. There must be one. */
+void job_get_error(const struct job *job, struct xfer_error *err);
 
 /* What the sender tells of it. now: monotonic. total < 0: not known. */
 void job_progress(struct job *job, const char *phase, int64_t done, int64_t total, double now);
@@ -105,6 +155,7 @@ const char *job_phase(const struct job *job);
 struct job_view {
     const char *host, *root; /* of the receiver; "" while not known */
     const char *reason;      /* why it waits, or NULL */
+    bool existing;           /* the answer to a request that was made before */
     double now;              /* monotonic */
 };
 /* The job object as JSON text; freed by the caller. NULL: no memory. */

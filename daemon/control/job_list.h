@@ -12,10 +12,10 @@
 #define XFER_DAEMON_CONTROL_JOB_LIST_H
 
 #include "daemon/control/control.h"
+#include "daemon/control/reply.h"
 #include "proto/control_method.h"
 
-/* {"jobs":[...]}; freed by the caller. NULL: XFER_INVALID_PARAMS (the user), XFER_NO_RESOURCES. */
-char *job_list_text(const struct control *c, const struct control_params *p,
-                    struct xfer_error *err);
+/* {"jobs":[...]}, at once or when the database has told what memory doesn't know. */
+void job_list_give(struct control *c, struct reply *reply, const struct control_params *p);
 
 #endif

@@ -1,195 +1,209 @@
 /* SPDX-License-Identifier: MIT
  *
- * The queue in memory. Records are a list that is worked off right after the call that made them,
- * by an event fed to the loop, so that callers meet the same order as with a queue that writes to a
- * disk: the call returns first, its event comes later, in the order of the calls.
+ * The queue in memory: an index by number, and lists by what becomes of the jobs.
  */
 #include "daemon/control/queue.h"
 
 #include <assert.h>
 #include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 
-#define BUCKETS (1u << 15) /* numbers are given in sequence: the low bits spread them evenly */
+#include "daemon/control/queue_impl.h"
 
-enum group { GROUP_QUEUED, GROUP_RUNNING, GROUP_FINISHED, GROUP_COUNT };
-
-struct queue {
-    struct ev_loop *loop;
-    struct queue_events events;
-    void *user;
-    int64_t last_id;
-    size_t unfinished; /* submitted ones included that are not accepted yet */
-    size_t counts[JOB_STATE_COUNT];
-    struct list groups[GROUP_COUNT];
-    struct job *record_head, *record_tail;
-    ev_timer recorded; /* never started: fed */
-    struct job *buckets[BUCKETS];
-};
-
-static enum group group_of(enum job_state state)
+static enum queue_group group_of(enum job_state state)
 {
-    return state == JOB_QUEUED    ? GROUP_QUEUED
-           : state == JOB_RUNNING ? GROUP_RUNNING
-                                  : GROUP_FINISHED;
+    return state == JOB_QUEUED ? GROUP_QUEUED : state == JOB_RUNNING ? GROUP_RUNNING : GROUP_RECENT;
 }
 
 static struct job **bucket_of(struct queue *q, int64_t id)
 {
-    return &q->buckets[(uint64_t)id % BUCKETS];
+    return &q->buckets[(uint64_t)id % QUEUE_BUCKETS];
 }
 
-static void move_to_group(struct queue *q, struct job *job)
-{
-    struct list *head = &q->groups[group_of(job->state)];
-    struct list *at = head;
-
-    list_remove(&job->queue.link);
-    /* Only a job that is queued again has to look for its place, among those that were submitted
-     * before it. */
-    if (job->state == JOB_QUEUED) {
-        at = head->next;
-        if (at != head && list_entry(head->prev, struct job, queue.link)->id < job->id)
-            at = head;
-        while (at != head && list_entry(at, struct job, queue.link)->id < job->id)
-            at = at->next;
-    }
-    list_add_before(at, &job->queue.link);
-}
-
-static void change_state(struct queue *q, struct job *job, enum job_state state)
-{
-    q->counts[job->state]--;
-    job_become(job, state, clock_unix());
-    q->counts[state]++;
-    move_to_group(q, job);
-}
-
-static void record(struct queue *q, struct job *job, enum job_record what)
-{
-    assert(job->queue.record == JOB_RECORD_NONE);
-    job->queue.record = what;
-    job->queue.next_record = NULL;
-    if (q->record_tail)
-        q->record_tail->queue.next_record = job;
-    else
-        q->record_head = job;
-    q->record_tail = job;
-    if (!ev_is_pending(&q->recorded))
-        ev_feed_event(q->loop, &q->recorded, EV_CUSTOM);
-}
-
-static void prune(struct queue *q)
-{
-    while (q->counts[JOB_DONE] + q->counts[JOB_FAILED] + q->counts[JOB_CANCELLED] >
-           XFER_JOBS_FINISHED_KEPT) {
-        struct job *job = queue_next(q, JOB_DONE, NULL);
-        struct job **at = bucket_of(q, job->id);
-
-        q->events.forgotten(q->user, job);
-        while (*at != job)
-            at = &(*at)->queue.next_of_bucket;
-        *at = job->queue.next_of_bucket;
-        list_remove(&job->queue.link);
-        q->counts[job->state]--;
-        job_destroy(job);
-    }
-}
-
-static void submission_recorded(struct queue *q, struct job *job)
+void queue_index(struct queue *q, struct job *job)
 {
     struct job **bucket = bucket_of(q, job->id);
 
     job->queue.next_of_bucket = *bucket;
     *bucket = job;
-    q->counts[JOB_QUEUED]++;
-    move_to_group(q, job);
-    q->events.accepted(q->user, job, NULL);
 }
 
-static void end_recorded(struct queue *q, struct job *job)
+static struct job *job_at(struct list *link)
 {
-    change_state(q, job, job->queue.end);
-    q->unfinished--;
-    q->events.ended(q->user, job);
-    prune(q);
+    return list_entry(link, struct job, queue.link);
 }
 
-static void on_recorded(struct ev_loop *loop, ev_timer *w, int revents)
+/* Before which link of the queued ones, ordered by number, that number belongs. Jobs come at the
+ * end, or back to where others have come back to lately, so the search begins there; and from both
+ * ends at once, lest a stray one be far from everything. */
+static struct list *place_of(struct queue *q, int64_t id)
 {
-    struct queue *q = w->data;
-    struct job *last = q->record_tail;
+    struct list *head = &q->groups[GROUP_QUEUED];
+    struct list *low = head->next, *high = head;
+    struct list *near = q->finger ? &q->finger->queue.link : NULL;
+    bool up = near && job_at(near)->id < id;
 
-    (void)loop;
-    (void)revents;
-    /* What the events below add is for the next event: this one is bounded by what is there now. */
-    while (q->record_head) {
-        struct job *job = q->record_head;
-        enum job_record what = job->queue.record;
-
-        q->record_head = job->queue.next_record;
-        if (!q->record_head)
-            q->record_tail = NULL;
-        job->queue.record = JOB_RECORD_NONE;
-        if (what == JOB_RECORD_SUBMITTED)
-            submission_recorded(q, job);
-        else
-            end_recorded(q, job);
-        if (job == last)
-            break;
+    for (;;) {
+        if (low == head || job_at(low)->id > id)
+            return low;
+        if (high->prev == head || job_at(high->prev)->id < id)
+            return high;
+        low = low->next;
+        high = high->prev;
+        if (!near)
+            continue;
+        near = up ? near->next : near->prev;
+        if (up && (near == head || job_at(near)->id > id))
+            return near;
+        if (!up && (near == head || job_at(near)->id < id))
+            return near->next;
     }
-    if (q->record_head && !ev_is_pending(&q->recorded))
-        ev_feed_event(q->loop, &q->recorded, EV_CUSTOM);
 }
 
-struct queue *queue_create(struct ev_loop *loop, const struct queue_events *events, void *user,
-                           struct xfer_error *err)
+static void take_out(struct queue *q, struct job *job)
 {
-    struct queue *q = calloc(1, sizeof *q);
-
-    if (!q) {
-        error_set(err, XFER_NO_RESOURCES, "no memory for the queue");
-        return NULL;
-    }
-    q->loop = loop;
-    q->events = *events;
-    q->user = user;
-    for (int i = 0; i < GROUP_COUNT; i++)
-        list_init(&q->groups[i]);
-    ev_init(&q->recorded, on_recorded);
-    q->recorded.data = q;
-    return q;
-}
-
-void queue_destroy(struct queue *q)
-{
-    if (!q)
+    if (list_empty(&job->queue.link))
         return;
-    ev_clear_pending(q->loop, &q->recorded);
-    while (q->record_head) {
-        struct job *job = q->record_head;
+    if (q->finger == job) {
+        struct list *prev = job->queue.link.prev;
 
-        q->record_head = job->queue.next_record;
-        if (job->queue.record == JOB_RECORD_SUBMITTED) /* those are on no list yet */
-            job_destroy(job);
+        q->finger = prev == &q->groups[GROUP_QUEUED] ? NULL : job_at(prev);
     }
-    for (int i = 0; i < GROUP_COUNT; i++)
-        while (!list_empty(&q->groups[i])) {
-            struct job *job = list_entry(q->groups[i].next, struct job, queue.link);
+    list_remove(&job->queue.link);
+    q->sizes[job->queue.group]--;
+}
 
-            list_remove(&job->queue.link);
-            job_destroy(job);
+void queue_move(struct queue *q, struct job *job, enum queue_group group)
+{
+    struct list *at = &q->groups[group];
+
+    take_out(q, job);
+    if (group == GROUP_QUEUED) {
+        at = place_of(q, job->id);
+        q->finger = job;
+    }
+    list_add_before(at, &job->queue.link);
+    q->sizes[group]++;
+    job->queue.group = (int)group;
+}
+
+void queue_become(struct queue *q, struct job *job, enum job_state state, double now)
+{
+    job_become(job, state, now);
+    queue_move(q, job, group_of(state));
+}
+
+static void unindex(struct queue *q, struct job *job)
+{
+    for (struct job **at = bucket_of(q, job->id); *at; at = &(*at)->queue.next_of_bucket)
+        if (*at == job) {
+            *at = job->queue.next_of_bucket;
+            return;
         }
-    free(q);
+}
+
+void queue_drop(struct queue *q, struct job *job)
+{
+    take_out(q, job);
+    unindex(q, job);
+    list_remove(&job->queue.todo);
+    job_destroy(job);
+}
+
+static void forget(struct queue *q, enum queue_group group, size_t most)
+{
+    struct list *head = &q->groups[group];
+
+    for (struct list *at = head->next, *next; at != head && q->sizes[group] > most; at = next) {
+        struct job *job = job_at(at);
+
+        next = at->next;
+        if (job->queue.reviving || !list_empty(&job->replies) || !list_empty(&job->answered))
+            continue;
+        if (group == GROUP_RECENT)
+            q->older = true;
+        if (q->served)
+            q->events.forgotten(q->user, job);
+        queue_drop(q, job);
+    }
+}
+
+static void follow(struct queue *q, enum queue_group group, int64_t oldest)
+{
+    struct list *head = &q->groups[group];
+
+    for (struct list *at = head->next, *next; at != head; at = next) {
+        struct job *job = job_at(at);
+
+        next = at->next;
+        if (oldest > 0 && job->ended >= oldest) {
+            if (group == GROUP_RECENT) /* by end */
+                return;
+            continue;
+        }
+        if (job->queue.reviving)
+            continue;
+        unindex(q, job);
+        queue_move(q, job, GROUP_PRUNED);
+    }
+}
+
+/* The database removes the oldest ends. */
+void queue_follow(struct queue *q)
+{
+    int64_t counts[JOB_STATE_COUNT], oldest = queue_db_counts(q->db, counts);
+
+    follow(q, GROUP_RECENT, oldest);
+    if (oldest != q->oldest)
+        follow(q, GROUP_FETCHED, oldest);
+    q->oldest = oldest;
+}
+
+void queue_prune(struct queue *q)
+{
+    queue_follow(q);
+    forget(q, GROUP_FETCHED, XFER_JOBS_FETCHED);
+    forget(q, GROUP_PRUNED,
+           XFER_JOBS_RECENT - (q->sizes[GROUP_RECENT] < XFER_JOBS_RECENT ? q->sizes[GROUP_RECENT]
+                                                                         : XFER_JOBS_RECENT));
+    forget(q, GROUP_RECENT, XFER_JOBS_RECENT);
+}
+
+const unsigned char *queue_id(const struct queue *q)
+{
+    return q->id;
+}
+
+/* ---- what happens to jobs ---- */
+
+/* XFER_OK, or why no job may come. */
+static enum xfer_code why_not(const struct queue *q)
+{
+    if (q->draining)
+        return XFER_DRAINING;
+    return q->unfinished >= XFER_JOBS_UNFINISHED_MAX ? XFER_QUEUE_FULL : XFER_OK;
+}
+
+int queue_refuse(enum xfer_code code, struct xfer_error *err)
+{
+    if (code == XFER_DRAINING)
+        return error_set(err, code, "the queue is drained: it takes no more jobs");
+    return error_set(err, code, "there are %d unfinished jobs already", XFER_JOBS_UNFINISHED_MAX);
+}
+
+static int may_come(const struct queue *q, struct xfer_error *err)
+{
+    enum xfer_code code = why_not(q);
+
+    return code == XFER_OK ? 0 : queue_refuse(code, err);
 }
 
 struct job *queue_submit(struct queue *q, const struct job_spec *spec, struct xfer_error *err)
 {
-    if (q->unfinished >= XFER_JOBS_UNFINISHED_MAX) {
-        error_set(err, XFER_QUEUE_FULL, "there are %d unfinished jobs already",
-                  XFER_JOBS_UNFINISHED_MAX);
+    /* What was accepted before is told all the same, and only the database knows of it. */
+    if (!spec->key && may_come(q, err) < 0)
         return NULL;
-    }
     if (q->last_id >= XFER_JSON_INTEGER_MAX) {
         error_set(err, XFER_QUEUE_FULL, "this queue has no job numbers left");
         return NULL;
@@ -197,20 +211,36 @@ struct job *queue_submit(struct queue *q, const struct job_spec *spec, struct xf
     struct job *job = job_create(q->last_id + 1, spec, clock_unix(), err);
     if (!job)
         return NULL;
+    job->queue.refused = why_not(q);
+    job->position = ++q->last_position;
     q->last_id++;
     q->unfinished++;
-    record(q, job, JOB_RECORD_SUBMITTED);
+    queue_move(q, job, GROUP_SUBMITTED);
+    queue_record(q, job, JOB_RECORD_SUBMITTED);
     return job;
 }
 
 void queue_start(struct queue *q, struct job *job)
 {
-    change_state(q, job, JOB_RUNNING);
+    queue_become(q, job, JOB_RUNNING, clock_unix());
+    queue_record(q, job, JOB_RECORD_STARTED);
 }
 
-void queue_requeue(struct queue *q, struct job *job)
+void queue_requeue(struct queue *q, struct job *job, double not_before,
+                   const struct xfer_error *why)
 {
-    change_state(q, job, JOB_QUEUED);
+    queue_become(q, job, JOB_QUEUED, clock_unix());
+    job->not_before = not_before;
+    if (why)
+        job_set_error(job, why);
+    queue_record(q, job, JOB_RECORD_WAITS);
+}
+
+void queue_hurry(struct queue *q, struct job *job)
+{
+    assert(job->state == JOB_QUEUED);
+    job->not_before = 0;
+    queue_record(q, job, JOB_RECORD_HURRIED);
 }
 
 void queue_end(struct queue *q, struct job *job, enum job_state state, const struct xfer_error *why)
@@ -218,13 +248,33 @@ void queue_end(struct queue *q, struct job *job, enum job_state state, const str
     assert(!job->queue.ending && job_may_become(job->state, state));
     job->queue.ending = true;
     job->queue.end = state;
+    job->queue.end_at = clock_unix();
+    job->queue.end_number = ++q->last_ended;
     job_set_error(job, why);
-    record(q, job, JOB_RECORD_ENDED);
+    queue_record(q, job, JOB_RECORD_ENDED);
 }
+
+int queue_revive(struct queue *q, struct job *job, struct xfer_error *err)
+{
+    assert(job_may_become(job->state, JOB_QUEUED) && job_state_finished(job->state));
+    if (job->queue.reviving)
+        return 0;
+    if (may_come(q, err) < 0)
+        return -1;
+    job->queue.reviving = true;
+    job->queue.position = ++q->last_position;
+    q->unfinished++;
+    queue_record(q, job, JOB_RECORD_REVIVED);
+    return 0;
+}
+
+/* ---- questions ---- */
 
 struct job *queue_find(const struct queue *q, int64_t id, struct xfer_error *err)
 {
-    for (struct job *job = q->buckets[(uint64_t)id % BUCKETS]; job; job = job->queue.next_of_bucket)
+    struct job *job = q->buckets[(uint64_t)id % QUEUE_BUCKETS];
+
+    for (; job; job = job->queue.next_of_bucket)
         if (job->id == id)
             return job;
     if (id >= 1 && id <= q->last_id)
@@ -236,20 +286,39 @@ struct job *queue_find(const struct queue *q, int64_t id, struct xfer_error *err
 
 size_t queue_count(const struct queue *q, enum job_state state)
 {
-    return q->counts[state];
+    int64_t counts[JOB_STATE_COUNT];
+
+    if (!job_state_finished(state))
+        return q->sizes[group_of(state)];
+    queue_db_counts(q->db, counts);
+    return (size_t)counts[state];
+}
+
+size_t queue_unfinished(const struct queue *q)
+{
+    return q->unfinished;
 }
 
 bool queue_settled(const struct queue *q)
 {
-    return !q->record_head;
+    return q->recording == 0;
+}
+
+bool queue_has_older(const struct queue *q)
+{
+    return q->older;
+}
+
+static struct job *next_of(const struct list *head, const struct job *after)
+{
+    struct list *next = after ? after->queue.link.next : head->next;
+
+    return next == head ? NULL : job_at(next);
 }
 
 struct job *queue_next(const struct queue *q, enum job_state group, const struct job *after)
 {
-    const struct list *head = &q->groups[group_of(group)];
-    struct list *next = after ? after->queue.link.next : head->next;
-
-    return next == head ? NULL : list_entry(next, struct job, queue.link);
+    return next_of(&q->groups[group_of(group)], after);
 }
 
 struct job *queue_previous(const struct queue *q, enum job_state group, const struct job *before)
@@ -257,5 +326,10 @@ struct job *queue_previous(const struct queue *q, enum job_state group, const st
     const struct list *head = &q->groups[group_of(group)];
     struct list *prev = before ? before->queue.link.prev : head->prev;
 
-    return prev == head ? NULL : list_entry(prev, struct job, queue.link);
+    return prev == head ? NULL : job_at(prev);
+}
+
+struct job *queue_next_submitted(const struct queue *q, const struct job *after)
+{
+    return next_of(&q->groups[GROUP_SUBMITTED], after);
 }

@@ -26,6 +26,9 @@ struct reply {
     struct batch *batch;
     enum reply_wait what;
     int64_t job;
+    bool existing;
+    struct control_params *kept; /* NULL, or the request of this method */
+    enum method_id method;
     ev_timer timer;
     bool notification;
     char id[];
@@ -113,6 +116,9 @@ void reply_drop(struct reply *r)
     list_remove(&r->where);
     ev_timer_stop(client_loop(client), &r->timer);
     batch_release(r->batch);
+    if (r->kept)
+        control_params_free(r->kept);
+    free(r->kept);
     free(r);
     client_answered(client);
 }
@@ -158,6 +164,7 @@ void reply_wait(struct reply *r, struct list *where, enum reply_wait what, int64
     r->job = job;
     list_remove(&r->where);
     list_add_before(where, &r->where);
+    ev_timer_stop(loop, &r->timer);
     if (seconds >= 0) {
         /* The loop's idea of now may be older than the request. */
         ev_now_update(loop);
@@ -174,6 +181,56 @@ enum reply_wait reply_waits_for(const struct reply *r)
 int64_t reply_job(const struct reply *r)
 {
     return r->job;
+}
+
+void reply_set_job(struct reply *r, int64_t job)
+{
+    r->job = job;
+}
+
+void reply_unwait(struct reply *r)
+{
+    list_remove(&r->where);
+}
+
+void reply_put(struct reply *r, struct list *where)
+{
+    list_add_before(where, &r->where);
+}
+
+void reply_set_existing(struct reply *r)
+{
+    r->existing = true;
+}
+
+bool reply_is_existing(const struct reply *r)
+{
+    return r->existing;
+}
+
+bool reply_keep(struct reply *r, enum method_id method, const struct control_params *p)
+{
+    if (r->kept)
+        return true;
+    struct control_params *kept = malloc(sizeof *kept);
+    if (!kept)
+        return false;
+    *kept = *p;
+    kept->source = kept->dest = kept->method = kept->key = NULL;
+    kept->user = p->user ? strdup(p->user) : NULL;
+    if (p->user && !kept->user) {
+        free(kept);
+        return false;
+    }
+    r->kept = kept;
+    r->method = method;
+    return true;
+}
+
+const struct control_params *reply_kept(const struct reply *r, enum method_id *method)
+{
+    *method = r->method;
+    return r->kept;
 }
 
 struct client *reply_client(const struct reply *r)

@@ -12,12 +12,20 @@
 
 #include "daemon/control/client.h"
 #include "daemon/control/list.h"
+#include "proto/control_method.h"
 #include "proto/error.h"
 
 struct batch;
 
 /* What one that can't be given at once waits for. */
-enum reply_wait { REPLY_WAITS_ACCEPTED, REPLY_WAITS_ENDED, REPLY_WAITS_PONG };
+enum reply_wait {
+    REPLY_WAITS_ACCEPTED,
+    REPLY_WAITS_ENDED,
+    REPLY_WAITS_RETRIED, /* that its job waits for nothing but its turn is recorded */
+    REPLY_WAITS_AGAIN,   /* its job is in between: then its request is run once more */
+    REPLY_WAITS_QUEUE,   /* the database, or the queue's being empty */
+    REPLY_WAITS_PONG
+};
 
 /* id NULL: a notification. batch NULL: a line of its own. owner: the client's list of its replies.
  * NULL: no memory. */
@@ -36,6 +44,19 @@ void reply_wait(struct reply *r, struct list *where, enum reply_wait what, int64
                 double seconds);
 enum reply_wait reply_waits_for(const struct reply *r);
 int64_t reply_job(const struct reply *r); /* as of reply_wait() */
+void reply_set_job(struct reply *r, int64_t job);
+void reply_unwait(struct reply *r);                  /* off that list: somebody looks after it */
+void reply_put(struct reply *r, struct list *where); /* and back, as it was */
+
+/* The job that it is about was asked for before. */
+void reply_set_existing(struct reply *r);
+bool reply_is_existing(const struct reply *r);
+
+/* Keep the request itself, to run it again: of its texts only the user is kept. False: no memory.
+ * Keeping it twice changes nothing. */
+bool reply_keep(struct reply *r, enum method_id method, const struct control_params *p);
+/* NULL: was not kept. Gone with the reply. */
+const struct control_params *reply_kept(const struct reply *r, enum method_id *method);
 
 struct client *reply_client(const struct reply *r);
 struct reply *reply_of_link(struct list *link);  /* from the list of reply_wait() */

@@ -1,206 +1,133 @@
 /* SPDX-License-Identifier: MIT
  *
- * Jobs that nothing blocks lie in a heap, the next to start on top. All others hang on the one job
- * that they wait for (see destinations.h); when that has ended they go through the list "again",
- * some a turn of the loop. Whatever may have made room or work feeds one watcher, so a burst of
- * submissions is one look at the sender; nothing here runs while nothing happens.
+ * Jobs that nothing blocks lie in a heap, the next to start on top; those whose time has not come,
+ * in another by that time. All others hang on the one job that they wait for (see destinations.h);
+ * when that has ended they go through the list "again", some a turn of the loop. Whatever may have
+ * made room or work feeds one watcher, so a burst of submissions is one look at the sender; nothing
+ * here runs while nothing happens.
  */
 #include "daemon/control/scheduler.h"
 
 #include <assert.h>
 #include <stdlib.h>
-#include <string.h>
 
-#include "daemon/control/destinations.h"
+#include "daemon/control/scheduler_impl.h"
 
 /* A turn of the loop starts at most so many jobs, and looks again at so many that were blocked. */
 #define STARTS_A_TURN 32
 #define LOOKS_A_TURN  512
 
-struct run {
-    struct scheduler *scheduler;
-    struct job *job;
-    struct send *send;
-    struct list link;
-    bool cancelled;
-};
-
-struct scheduler {
-    struct ev_loop *loop;
-    struct queue *queue;
-    struct sender *sender;
-    struct scheduler_events events;
-    void *user;
-    struct destinations *destinations;
-    size_t waiting; /* jobs that were added and neither run nor were taken back: room for them is in
-                       the heap */
-    struct job **heap; /* 1-based */
-    size_t heap_len, heap_size;
-    struct list again; /* by schedule.waiting */
-    struct list runs;
-    unsigned running;
-    bool stopping;
-    enum xfer_code stop_code;
-    ev_timer turn; /* fed for this turn of the loop, started for the next */
-};
-
-static bool goes_first(const struct job *a, const struct job *b)
+static struct job *job_of(struct heap_item *item)
 {
-    return a->priority != b->priority ? a->priority > b->priority : a->id < b->id;
+    return heap_entry(item, struct job, schedule.heap);
 }
 
-static void heap_put(struct scheduler *s, size_t at, struct job *job)
+static bool starts_first(const struct heap_item *x, const struct heap_item *y)
 {
-    s->heap[at] = job;
-    job->schedule.heap_at = at;
+    const struct job *a = heap_entry(x, const struct job, schedule.heap);
+    const struct job *b = heap_entry(y, const struct job, schedule.heap);
+
+    return a->priority != b->priority ? a->priority > b->priority : a->position < b->position;
 }
 
-static void heap_sift(struct scheduler *s, size_t at, struct job *job)
+static bool is_due_first(const struct heap_item *x, const struct heap_item *y)
 {
-    while (at > 1 && goes_first(job, s->heap[at / 2])) {
-        heap_put(s, at, s->heap[at / 2]);
-        at /= 2;
-    }
-    for (;;) {
-        size_t child = 2 * at;
+    const struct job *a = heap_entry(x, const struct job, schedule.heap);
+    const struct job *b = heap_entry(y, const struct job, schedule.heap);
 
-        if (child < s->heap_len && goes_first(s->heap[child + 1], s->heap[child]))
-            child++;
-        if (child > s->heap_len || !goes_first(s->heap[child], job))
-            break;
-        heap_put(s, at, s->heap[child]);
-        at = child;
-    }
-    heap_put(s, at, job);
+    return a->schedule.due != b->schedule.due ? a->schedule.due < b->schedule.due
+                                              : a->position < b->position;
 }
 
-static void heap_add(struct scheduler *s, struct job *job)
-{
-    s->heap_len++;
-    heap_sift(s, s->heap_len, job);
-}
-
-static void heap_remove(struct scheduler *s, struct job *job)
-{
-    size_t at = job->schedule.heap_at;
-    struct job *last = s->heap[s->heap_len--];
-
-    job->schedule.heap_at = 0;
-    if (last != job)
-        heap_sift(s, at, last);
-}
-
-static int heap_reserve(struct scheduler *s, size_t n, struct xfer_error *err)
-{
-    if (n < s->heap_size)
-        return 0;
-    size_t size = s->heap_size ? 2 * s->heap_size : 64;
-    struct job **heap = realloc(s->heap, size * sizeof(struct job *));
-    if (!heap)
-        return error_set(err, XFER_NO_RESOURCES, "no memory for another waiting job");
-    s->heap = heap;
-    s->heap_size = size;
-    return 0;
-}
-
-static void kick(struct scheduler *s)
+void scheduler_kick(struct scheduler *s)
 {
     if (!s->stopping && !ev_is_active(&s->turn) && !ev_is_pending(&s->turn))
         ev_feed_event(s->loop, &s->turn, EV_CUSTOM);
 }
 
-static void place_job(struct scheduler *s, struct job *job)
+/* ---- waiting ---- */
+
+static void set_wake(struct scheduler *s)
+{
+    struct heap_item *first = heap_first(&s->delayed);
+
+    ev_timer_stop(s->loop, &s->wake);
+    if (!first || s->stopping)
+        return;
+    double left = job_of(first)->schedule.due - clock_monotonic();
+    ev_now_update(s->loop);
+    ev_timer_set(&s->wake, left > 0 ? left : 0, 0.);
+    ev_timer_start(s->loop, &s->wake);
+}
+
+static void undelay(struct scheduler *s, struct job *job)
+{
+    bool was_first = heap_first(&s->delayed) == &job->schedule.heap;
+
+    heap_remove(&s->delayed, &job->schedule.heap);
+    job->schedule.delayed = false;
+    if (was_first)
+        set_wake(s);
+}
+
+static void on_wake(struct ev_loop *loop, ev_timer *w, int revents)
+{
+    struct scheduler *s = w->data;
+    double now = clock_monotonic() + 0.001;
+    struct heap_item *first;
+
+    (void)loop;
+    (void)revents;
+    while ((first = heap_first(&s->delayed)) && job_of(first)->schedule.due <= now) {
+        heap_remove(&s->delayed, first);
+        job_of(first)->schedule.delayed = false;
+        heap_add(&s->ready, first);
+    }
+    set_wake(s);
+    scheduler_kick(s);
+}
+
+/* The clock that tells the time of day may be set while the job waits, and may have been while the
+ * daemon did not run. */
+static double seconds_left(const struct scheduler *s, const struct job *job)
+{
+    double left = job->not_before - clock_unix(), longest = retry_longest(&s->options.retry);
+
+    return left > longest ? longest : left;
+}
+
+void scheduler_place(struct scheduler *s, struct job *job)
 {
     struct job *blocker = destinations_blocker(s->destinations, job);
 
     job->schedule.blocked = blocker != NULL;
-    if (blocker)
+    if (blocker) {
         list_add_before(&blocker->schedule.waiters, &job->schedule.waiting);
-    else
-        heap_add(s, job);
-}
-
-static void run_ended(struct run *run)
-{
-    struct scheduler *s = run->scheduler;
-
-    run->job->schedule.run = NULL;
-    list_remove(&run->link);
-    s->running--;
-    free(run);
-    kick(s);
-}
-
-static void on_progress(void *user, enum send_phase phase, int64_t done, int64_t total)
-{
-    struct run *run = user;
-    struct scheduler *s = run->scheduler;
-
-    job_progress(run->job, send_phase_name(phase), done, total, clock_monotonic());
-    s->events.changed(s->user, run->job);
-}
-
-static void on_done(void *user, const struct send_result *result)
-{
-    struct run *run = user;
-    struct scheduler *s = run->scheduler;
-    struct job *job = run->job;
-    enum xfer_code code = result->error.code;
-
-    run_ended(run);
-    if (code == XFER_OK) {
-        job->bytes_done = job->bytes_total = (int64_t)result->size;
-        job->has_digest = true;
-        memcpy(job->digest, result->digest, sizeof job->digest);
-        queue_end(s->queue, job, JOB_DONE, NULL);
-    } else if (s->stopping && code == s->stop_code) {
-        queue_requeue(s->queue, job);
-        s->events.changed(s->user, job);
-    } else {
-        queue_end(s->queue, job, code == XFER_CANCELLED ? JOB_CANCELLED : JOB_FAILED,
-                  &result->error);
+        return;
     }
+    if (job->schedule.stuck) /* it comes back here when that has gone */
+        return;
+    double left = job->not_before > 0 ? seconds_left(s, job) : 0;
+    if (left <= 0) {
+        heap_add(&s->ready, &job->schedule.heap);
+        return;
+    }
+    job->schedule.due = clock_monotonic() + left;
+    job->schedule.delayed = true;
+    heap_add(&s->delayed, &job->schedule.heap);
+    if (heap_first(&s->delayed) == &job->schedule.heap)
+        set_wake(s);
 }
 
-/* False: nothing can start for now. */
-static bool start(struct scheduler *s, struct job *job)
+static void take_from_heap(struct scheduler *s, struct job *job)
 {
-    static const struct send_events events = {.progress = on_progress, .done = on_done};
-    struct xfer_error err = XFER_ERROR_INIT;
-    struct send_request request = {.job = (uint64_t)job->id,
-                                   .source = job->source,
-                                   .dest = job->dest,
-                                   .overwrite = job->overwrite,
-                                   .sync = job->sync};
-    struct run *run = calloc(1, sizeof *run);
-
-    if (run) {
-        run->scheduler = s;
-        run->job = job;
-        run->send = sender_start(s->sender, &request, &events, run, &err);
-    } else {
-        error_set(&err, XFER_NO_RESOURCES, "no memory to start the transfer");
-    }
-    if (!run || !run->send) {
-        free(run);
-        if (s->running > 0) /* the end of another makes room */
-            return false;
-        heap_remove(s, job);
-        s->waiting--;
-        queue_end(s->queue, job, JOB_FAILED, &err);
-        return true;
-    }
-    heap_remove(s, job);
-    s->waiting--;
-    job->schedule.run = run;
-    list_init(&run->link);
-    list_add_before(&s->runs, &run->link);
-    s->running++;
-    job_progress(job, send_phase_name(SEND_OPENING), 0, -1, clock_monotonic());
-    queue_start(s->queue, job);
-    s->events.changed(s->user, job);
-    return true;
+    if (job->schedule.delayed)
+        undelay(s, job);
+    else if (job->schedule.heap.at)
+        heap_remove(&s->ready, &job->schedule.heap);
 }
+
+/* ---- starting ---- */
 
 static void on_turn(struct ev_loop *loop, ev_timer *w, int revents)
 {
@@ -212,12 +139,14 @@ static void on_turn(struct ev_loop *loop, ev_timer *w, int revents)
         struct job *job = list_entry(s->again.next, struct job, schedule.waiting);
 
         list_remove(&job->schedule.waiting);
-        place_job(s, job);
+        scheduler_place(s, job);
     }
     /* A job of those that still have to look could be the first one. They are few turns away. */
-    bool may_start = list_empty(&s->again) && s->sender && !s->stopping;
-    while (may_start && starts < STARTS_A_TURN && s->heap_len > 0 && sender_room(s->sender) > 0) {
-        if (!start(s, s->heap[1]))
+    bool may_start =
+        list_empty(&s->again) && s->options.sender && !s->stopping && !s->options.paused;
+    while (may_start && starts < STARTS_A_TURN && heap_first(&s->ready) &&
+           sender_room(s->options.sender) > 0) {
+        if (!scheduler_start(s, job_of(heap_first(&s->ready))))
             return;
         starts++;
     }
@@ -228,7 +157,10 @@ static void on_turn(struct ev_loop *loop, ev_timer *w, int revents)
     }
 }
 
-struct scheduler *scheduler_create(struct ev_loop *loop, struct queue *queue, struct sender *sender,
+/* ---- the outside ---- */
+
+struct scheduler *scheduler_create(struct ev_loop *loop, struct queue *queue,
+                                   const struct scheduler_options *options,
                                    const struct scheduler_events *events, void *user,
                                    struct xfer_error *err)
 {
@@ -240,13 +172,16 @@ struct scheduler *scheduler_create(struct ev_loop *loop, struct queue *queue, st
     }
     s->loop = loop;
     s->queue = queue;
-    s->sender = sender;
+    s->options = *options;
     s->events = *events;
     s->user = user;
+    heap_init(&s->ready, starts_first);
+    heap_init(&s->delayed, is_due_first);
     list_init(&s->again);
-    list_init(&s->runs);
+    scheduler_run_init(s);
     ev_timer_init(&s->turn, on_turn, 0., 0.);
-    s->turn.data = s;
+    ev_timer_init(&s->wake, on_wake, 0., 0.);
+    s->turn.data = s->wake.data = s;
     s->destinations = destinations_create(err);
     if (!s->destinations) {
         scheduler_destroy(s);
@@ -261,25 +196,32 @@ void scheduler_destroy(struct scheduler *s)
         return;
     ev_timer_stop(s->loop, &s->turn);
     ev_clear_pending(s->loop, &s->turn);
-    while (!list_empty(&s->runs)) {
-        struct run *run = list_entry(s->runs.next, struct run, link);
-
-        list_remove(&run->link);
-        run->job->schedule.run = NULL;
-        free(run);
-    }
+    ev_timer_stop(s->loop, &s->wake);
+    scheduler_run_free(s);
     destinations_destroy(s->destinations);
-    free(s->heap);
+    heap_free(&s->ready);
+    heap_free(&s->delayed);
     free(s);
 }
 
 int scheduler_add(struct scheduler *s, struct job *job, struct xfer_error *err)
 {
-    if (heap_reserve(s, s->waiting + 1, err) < 0 || destinations_add(s->destinations, job, err) < 0)
+    if (heap_reserve(&s->ready, s->jobs + 1, err) < 0 ||
+        heap_reserve(&s->delayed, s->jobs + 1, err) < 0 ||
+        destinations_add(s->destinations, job, err) < 0)
         return -1;
-    s->waiting++;
-    place_job(s, job);
-    kick(s);
+    s->jobs++;
+    /* One that comes back after its end may find what its last attempt has left. */
+    for (struct list *at = s->stuck.next; at != &s->stuck; at = at->next) {
+        struct run *run = list_entry(at, struct run, link);
+
+        if (run->id == job->id) {
+            run->job = job;
+            job->schedule.stuck = run;
+        }
+    }
+    scheduler_place(s, job);
+    scheduler_kick(s);
     return 0;
 }
 
@@ -290,24 +232,47 @@ void scheduler_cancel(struct scheduler *s, struct job *job, const struct xfer_er
     if (run) {
         if (!run->cancelled) {
             run->cancelled = true;
-            sender_cancel(run->send, why);
+            run->why = *why;
+            job->phase = "cancelling";
+            sender_cancel(run->send, why, false);
+            s->events.changed(s->user, job);
         }
         return;
     }
     if (job->queue.ending || job->state != JOB_QUEUED)
         return;
-    if (job->schedule.heap_at)
-        heap_remove(s, job);
+    take_from_heap(s, job);
     list_remove(&job->schedule.waiting);
     job->schedule.blocked = false;
-    s->waiting--;
+}
+
+void scheduler_hurry(struct scheduler *s, struct job *job)
+{
+    if (!job->schedule.delayed)
+        return;
+    undelay(s, job);
+    heap_add(&s->ready, &job->schedule.heap);
+    scheduler_kick(s);
 }
 
 void scheduler_remove(struct scheduler *s, struct job *job)
 {
-    assert(!job->schedule.heap_at && !job->schedule.run);
+    assert(!job->schedule.heap.at && !job->schedule.run);
+    if (job->schedule.stuck) {
+        job->schedule.stuck->job = NULL;
+        job->schedule.stuck = NULL;
+    }
+    if (job->schedule.place)
+        s->jobs--;
     destinations_remove(s->destinations, job, &s->again);
-    kick(s);
+    scheduler_kick(s);
+}
+
+void scheduler_pause(struct scheduler *s, bool paused)
+{
+    s->options.paused = paused;
+    if (!paused)
+        scheduler_kick(s);
 }
 
 void scheduler_stop(struct scheduler *s, const struct xfer_error *why)
@@ -316,12 +281,13 @@ void scheduler_stop(struct scheduler *s, const struct xfer_error *why)
     s->stop_code = why->code;
     ev_timer_stop(s->loop, &s->turn);
     ev_clear_pending(s->loop, &s->turn);
+    ev_timer_stop(s->loop, &s->wake);
     for (struct list *at = s->runs.next; at != &s->runs; at = at->next) {
         struct run *run = list_entry(at, struct run, link);
 
         if (!run->cancelled) {
-            run->cancelled = true;
-            sender_cancel(run->send, why);
+            run->stopped = true;
+            sender_cancel(run->send, why, true);
         }
     }
 }

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * Puts the parts together and carries their news from one to the other: connections to clients,
- * requests to handlers, what the queue has recorded to replies, subscribers and scheduler. And the
- * orderly end.
+ * Puts the parts together: connections to clients, requests to handlers. And the orderly end.
  */
 #include "daemon/control/server.h"
 
@@ -18,25 +16,14 @@
 #include "daemon/control/acceptor.h"
 #include "daemon/control/admins.h"
 #include "daemon/control/answers.h"
-#include "daemon/control/control.h"
 #include "daemon/control/handlers.h"
+#include "daemon/control/pending.h"
+#include "daemon/control/server_impl.h"
 #include "daemon/log.h"
 #include "proto/control_reply.h"
 
 /* Descriptors that clients don't get: files are to be opened however many connections there are. */
 #define DESCRIPTORS_KEPT 256
-
-struct server {
-    struct control control;
-    size_t clients_max;
-    struct admins *admins;
-    struct acceptor *acceptor;
-    bool given_up;       /* the time for an orderly end is over */
-    ev_timer stop_timer; /* when it is over */
-    ev_timer stopped;    /* the end, told from the loop */
-    void (*done)(void *user);
-    void *user;
-};
 
 /* ---- connections ---- */
 
@@ -100,7 +87,7 @@ static void on_closed(void *user, struct client *client)
 
 /* ---- the end ---- */
 
-static void look_whether_stopped(struct server *s)
+void server_look_stopped(struct server *s)
 {
     struct control *c = &s->control;
 
@@ -115,7 +102,7 @@ static void look_whether_stopped(struct server *s)
 
 static void on_written(void *user)
 {
-    look_whether_stopped(user);
+    server_look_stopped(user);
 }
 
 static void on_stopped(struct ev_loop *loop, ev_timer *w, int revents)
@@ -129,31 +116,26 @@ static void on_stopped(struct ev_loop *loop, ev_timer *w, int revents)
     done(s->user); /* may destroy the server */
 }
 
-static void set_stopping(struct xfer_error *err)
+/* Those that run, and requests that are being recorded, get a true answer soon. */
+static void fail_waits_for_queued(struct control *c, const struct xfer_error *why)
 {
-    error_set(err, XFER_STOPPING, "the daemon is stopping");
-}
-
-static void fail_waits(struct server *s, enum job_state group)
-{
-    struct xfer_error err = XFER_ERROR_INIT;
-
-    set_stopping(&err);
-    for (struct job *job = queue_next(s->control.queue, group, NULL); job;
-         job = queue_next(s->control.queue, group, job))
-        answers_fail(job, &err, true);
+    for (struct job *job = queue_next(c->queue, JOB_QUEUED, NULL); job;
+         job = queue_next(c->queue, JOB_QUEUED, job))
+        if (!job->queue.ending)
+            answers_fail(job, why, true);
 }
 
 static void on_stop_timer(struct ev_loop *loop, ev_timer *w, int revents)
 {
     struct server *s = w->data;
+    struct xfer_error err = XFER_ERROR_INIT;
 
     (void)loop;
     (void)revents;
-    fail_waits(s, JOB_RUNNING);
-    fail_waits(s, JOB_QUEUED);
+    server_set_stopping(&err);
+    clients_fail(s->control.clients, &err);
     s->given_up = true;
-    look_whether_stopped(s);
+    server_look_stopped(s);
 }
 
 void server_stop(struct server *s, double seconds, void (*done)(void *user), void *user)
@@ -168,74 +150,17 @@ void server_stop(struct server *s, double seconds, void (*done)(void *user), voi
     s->user = user;
     acceptor_destroy(s->acceptor);
     s->acceptor = NULL;
-    set_stopping(&err);
+    server_set_stopping(&err);
     pinger_fail(c->pinger, &err);
-    fail_waits(s, JOB_QUEUED);
+    pendings_fail(c, &err);
+    while (!list_empty(&c->drains))
+        reply_error(reply_of_link(c->drains.next), &err, 0);
+    fail_waits_for_queued(c, &err);
     scheduler_stop(c->scheduler, &err);
     ev_now_update(c->loop);
     ev_timer_set(&s->stop_timer, seconds > 0 ? seconds : 0, 0.);
     ev_timer_start(c->loop, &s->stop_timer);
-    look_whether_stopped(s);
-}
-
-/* ---- jobs ---- */
-
-static void on_accepted(void *user, struct job *job, const struct xfer_error *why)
-{
-    struct server *s = user;
-    struct control *c = &s->control;
-    struct xfer_error err = XFER_ERROR_INIT;
-
-    if (why) {
-        answers_fail(job, why, false);
-        look_whether_stopped(s);
-        return;
-    }
-    answers_accepted(c, job);
-    events_publish(c->events, job);
-    if (scheduler_add(c->scheduler, job, &err) < 0)
-        queue_end(c->queue, job, JOB_FAILED, &err);
-    if (c->stopping) {
-        set_stopping(&err);
-        answers_fail(job, &err, true);
-        look_whether_stopped(s);
-    }
-}
-
-static void on_changed(void *user, struct job *job)
-{
-    struct server *s = user;
-    struct xfer_error err = XFER_ERROR_INIT;
-
-    events_changed(s->control.events, job);
-    if (s->control.stopping && job->state == JOB_QUEUED) {
-        set_stopping(&err);
-        answers_fail(job, &err, true);
-        look_whether_stopped(s);
-    }
-}
-
-static void on_ended(void *user, struct job *job)
-{
-    struct server *s = user;
-    struct control *c = &s->control;
-
-    c->ended[job->state]++;
-    if (job->state == JOB_DONE) {
-        c->sent_files++;
-        c->sent_bytes += job->bytes_done;
-    }
-    scheduler_remove(c->scheduler, job);
-    events_publish(c->events, job);
-    answers_ended(c, job);
-    look_whether_stopped(s);
-}
-
-static void on_forgotten(void *user, struct job *job)
-{
-    struct server *s = user;
-
-    events_forget(s->control.events, job);
+    server_look_stopped(s);
 }
 
 /* ---- */
@@ -264,18 +189,22 @@ static size_t most_clients(void)
 
 static int make_parts(struct server *s, const struct server_options *o, struct xfer_error *err)
 {
-    static const struct queue_events queue_events = {on_accepted, on_ended, on_forgotten};
-    static const struct scheduler_events scheduler_events = {on_changed};
     static const struct clients_events clients_events = {on_request, on_drained, on_closed,
                                                          on_written};
     struct control *c = &s->control;
+    struct scheduler_options scheduler_options = {
+        .sender = o->link ? o->sender : NULL,
+        .retry = {.delay = o->conf->queue_retry_delay, .delay_max = o->conf->queue_retry_delay_max},
+        .stall_timeout = o->conf->queue_stall_timeout,
+        .paused = queue_paused(o->queue),
+    };
 
     if (!(s->admins = admins_create(o->conf->control_admins, err)) ||
-        !(c->queue = queue_create(o->loop, &queue_events, s, err)) ||
-        !(c->scheduler = scheduler_create(o->loop, c->queue, o->link ? o->sender : NULL,
-                                          &scheduler_events, s, err)) ||
+        !(c->scheduler = scheduler_create(o->loop, c->queue, &scheduler_options,
+                                          &server_scheduler_events, s, err)) ||
         !(c->events = events_create(o->loop, err)) || !(c->pinger = pinger_create(o->link, err)) ||
         !(c->clients = clients_create(o->loop, &clients_events, s, err)) ||
+        queue_serve(c->queue, &server_queue_events, s, err) < 0 ||
         !(s->acceptor = acceptor_create(o->loop, o->listen_fd, on_connected, s, err)))
         return -1;
     return 0;
@@ -295,10 +224,14 @@ struct server *server_create(const struct server_options *o, struct xfer_error *
     c->link = o->link;
     c->generation = o->generation;
     c->started = clock_monotonic();
-    memcpy(c->queue_id, o->queue_id, sizeof c->queue_id);
+    c->queue = o->queue;
+    c->finished_kept = o->conf->queue_history;
+    c->retries = o->conf->queue_retries;
     memcpy(c->host, o->host, sizeof c->host);
     memcpy(c->peer_host, o->conf->peer_host[0] ? o->conf->peer_host : o->host, sizeof c->peer_host);
     answers_init(c);
+    pendings_init(c);
+    list_init(&c->drains);
     ev_timer_init(&s->stop_timer, on_stop_timer, 0., 0.);
     ev_timer_init(&s->stopped, on_stopped, 0., 0.);
     s->stop_timer.data = s->stopped.data = s;
@@ -328,9 +261,9 @@ void server_destroy(struct server *s)
     scheduler_destroy(c->scheduler);
     events_destroy(c->events);
     pinger_destroy(c->pinger);
-    queue_destroy(c->queue);
     admins_destroy(s->admins);
     answers_clear(c);
+    pendings_clear(c);
     ev_timer_stop(c->loop, &s->stop_timer);
     ev_timer_stop(c->loop, &s->stopped);
     free(s);

@@ -11,6 +11,7 @@
 #include <ev.h>
 
 #include "daemon/conf.h"
+#include "daemon/control/queue.h"
 #include "daemon/link/link.h"
 #include "daemon/send/sender.h"
 #include "proto/error.h"
@@ -23,16 +24,21 @@ struct server_options {
     int listen_fd;     /* listening, CLOEXEC; stays the caller's */
     struct link *link; /* NULL: no peer */
     struct sender *sender;
-    int64_t generation; /* how often the ranks were started */
-    unsigned char queue_id[XFER_QUEUE_ID_SIZE];
+    struct queue *queue; /* open; stays the caller's, who closes it after the server has gone */
+    int64_t generation;  /* how often the ranks were started */
     char host[XFER_HOST_SIZE]; /* own host name */
 };
 
+/* The jobs of the queue are taken up before the socket is accepted from. */
 struct server *server_create(const struct server_options *options, struct xfer_error *err);
+
+/* The receiver holds something of these jobs: it is told which of them will never come back. */
+void server_partials(struct server *server, const uint64_t *jobs, unsigned n);
 
 /* Orderly end: no more requests are taken (XFER_STOPPING), waiting replies of unfinished jobs are
  * told so, running transfers are cancelled as XFER_STOPPING. done(user) is called on the loop's
- * thread when nothing runs any more and replies are written (or given up: bounded by seconds). */
+ * thread when nothing runs any more, everything is recorded, and replies are written (or given up:
+ * bounded by seconds). */
 void server_stop(struct server *server, double seconds, void (*done)(void *user), void *user);
 
 void server_destroy(struct server *server); /* NULL is fine */

@@ -147,6 +147,7 @@ static int handshake_offer(struct link *link, double deadline, struct xfer_error
         theirs.chunk != mine.chunk || theirs.window != mine.window)
         return error_set(err, XFER_PROTOCOL, "hello: the other rank answered with other terms");
     remember_peer(link, &theirs);
+    memcpy(link->queue_id, mine.queue_id, sizeof(link->queue_id));
     link->chunk = mine.chunk;
     link->n_lanes = mine.lanes;
     if (link->bell && !theirs.doorbell[0])
@@ -180,6 +181,7 @@ static int handshake_answer(struct link *link, double deadline, struct xfer_erro
         return -1;
     }
     remember_peer(link, &theirs);
+    memcpy(link->queue_id, theirs.queue_id, sizeof(link->queue_id));
     link->chunk = theirs.chunk;
     link->n_lanes = theirs.lanes;
     return 0;

@@ -4,8 +4,8 @@
  *
  * Receiving: messages match in the order in which they were sent, but they complete in another (an
  * empty end was seen complete before the chunks ahead of it). So data receives are retired in the
- * order in which they were posted, and only the one message that the sequence META, DATA..., END,
- * VERDICT allows next is looked at.
+ * order in which they were posted, and only the one message that the sequence META, (START,)
+ * DATA..., END, VERDICT allows next is looked at.
  */
 #include "daemon/link/lane.h"
 
@@ -15,17 +15,12 @@
 #include <sys/mman.h>
 
 #include "daemon/link/lane_impl.h"
+#include "daemon/link/mailbox.h"
 #include "daemon/link/mpi_error.h"
 #include "daemon/link/outbox.h"
 #include "proto/wire.h"
 
-struct mailbox { /* one receive, posted again after each message */
-    int tag;
-    MPI_Request request;
-    unsigned char buf[XFER_MESSAGE_MAX];
-};
-
-enum expect { EXPECT_META, EXPECT_DATA, EXPECT_VERDICT };
+enum expect { EXPECT_META, EXPECT_START, EXPECT_DATA, EXPECT_VERDICT };
 
 struct lane {
     struct link *link;
@@ -42,6 +37,7 @@ struct lane {
     void *sender_user;
     struct chunk *free_chunks;
     bool wants_chunk;
+    bool awake;          /* chunk_free is to be called, whatever there is */
     unsigned files_open; /* META sent, receipt not here */
 
     /* receiving */
@@ -54,37 +50,13 @@ struct lane {
     } posted[XFER_RING_CHUNKS]; /* a queue: first, count */
     unsigned posted_first, posted_count;
 
-    struct mailbox in[2]; /* receipt and refusal, or meta and verdict */
+    struct mailbox in[3]; /* receipt, refusal and go, or meta, start and verdict */
 };
 
-enum { IN_RECEIPT = 0, IN_REFUSAL = 1, IN_META = 0, IN_VERDICT = 1 };
+enum { IN_RECEIPT = 0, IN_REFUSAL = 1, IN_GO = 2, IN_META = 0, IN_START = 1, IN_VERDICT = 2 };
+#define MAILBOXES 3
 
 /* ---- life ---- */
-
-static int mailbox_post(struct lane *lane, struct mailbox *m, struct xfer_error *err)
-{
-    return mpi_check(
-        MPI_Irecv(m->buf, sizeof(m->buf), MPI_BYTE, lane->peer, m->tag, lane->comm, &m->request),
-        "MPI_Irecv", err);
-}
-
-/* The message that came, if one did: 1 and *len; 0; -1. Post it again when the message has been
- * used. */
-static int mailbox_poll(struct mailbox *m, size_t *len, struct xfer_error *err)
-{
-    MPI_Status status;
-    int done = 0, count = 0;
-
-    if (mpi_check(MPI_Test(&m->request, &done, &status), "MPI_Test of a message on its way in",
-                  err))
-        return -1;
-    if (!done)
-        return 0;
-    if (mpi_check(MPI_Get_count(&status, MPI_BYTE, &count), "MPI_Get_count", err))
-        return -1;
-    *len = (size_t)count;
-    return 1;
-}
 
 static int post_chunk(struct lane *lane, struct chunk *chunk, struct xfer_error *err)
 {
@@ -116,6 +88,9 @@ static int make_ring(struct lane *lane, uint32_t chunk, struct xfer_error *err)
 struct lane *lane_create(struct link *link, MPI_Comm comm, int peer, enum lane_end end,
                          uint32_t chunk, struct xfer_error *err)
 {
+    static const int tags[][MAILBOXES] = {
+        [LANE_SENDING] = {WIRE_TAG_RECEIPT, WIRE_TAG_REFUSAL, WIRE_TAG_GO},
+        [LANE_RECEIVING] = {WIRE_TAG_META, WIRE_TAG_START, WIRE_TAG_VERDICT}};
     struct lane *lane = calloc(1, sizeof(*lane));
 
     if (!lane) {
@@ -127,12 +102,14 @@ struct lane *lane_create(struct link *link, MPI_Comm comm, int peer, enum lane_e
     lane->peer = peer;
     lane->end = end;
     outbox_init(&lane->outbox, comm, peer);
-    lane->in[0].tag = end == LANE_SENDING ? WIRE_TAG_RECEIPT : WIRE_TAG_META;
-    lane->in[1].tag = end == LANE_SENDING ? WIRE_TAG_REFUSAL : WIRE_TAG_VERDICT;
-    lane->in[0].request = lane->in[1].request = MPI_REQUEST_NULL;
-    if (make_ring(lane, chunk, err) || mailbox_post(lane, &lane->in[0], err) ||
-        mailbox_post(lane, &lane->in[1], err))
+    for (unsigned i = 0; i < MAILBOXES; i++) {
+        mailbox_init(&lane->in[i], comm, peer, tags[end][i]);
+    }
+    if (make_ring(lane, chunk, err))
         goto fail;
+    for (unsigned i = 0; i < MAILBOXES; i++)
+        if (mailbox_post(&lane->in[i], err))
+            goto fail;
     for (unsigned i = 0; i < XFER_RING_CHUNKS; i++) {
         if (end == LANE_SENDING)
             lane_chunk_put(lane, &lane->chunks[i]);
@@ -145,28 +122,32 @@ fail:
     return NULL;
 }
 
-static void cancel(MPI_Request *request)
+/* Those that somebody else holds: MPI on its way out, or a worker that hangs in a read or a write.
+ */
+static bool chunks_lent(const struct lane *lane)
 {
-    if (*request == MPI_REQUEST_NULL)
-        return;
-    MPI_Cancel(request);
-    MPI_Request_free(request);
+    unsigned here = lane->posted_count;
+
+    for (const struct chunk *chunk = lane->free_chunks; chunk; chunk = chunk->next)
+        here++;
+    return here < XFER_RING_CHUNKS;
 }
 
 void lane_destroy(struct lane *lane)
 {
-    bool sending;
+    bool lent;
 
     if (!lane)
         return;
-    for (unsigned i = 0; i < 2; i++)
-        cancel(&lane->in[i].request);
+    for (unsigned i = 0; i < MAILBOXES; i++)
+        mailbox_cancel(&lane->in[i].request);
     for (unsigned i = 0; i < lane->posted_count; i++)
-        cancel(&lane->posted[(lane->posted_first + i) % XFER_RING_CHUNKS].request);
-    sending = lane->outbox.count > 0;
+        mailbox_cancel(&lane->posted[(lane->posted_first + i) % XFER_RING_CHUNKS].request);
+    lent = chunks_lent(lane) || lane->outbox.count > 0;
     outbox_abandon(&lane->outbox);
-    /* MPI may still read from the chunks of messages that did not leave. */
-    if (lane->ring && !sending)
+    /* A chunk that somebody still reads from or writes to must stay where it is; the process is
+     * about to end. */
+    if (lane->ring && !lent)
         munmap(lane->ring, lane->ring_size);
     free(lane);
 }
@@ -215,6 +196,11 @@ void lane_send_chunk(struct lane *lane, struct chunk *chunk)
         link_sent(lane->link);
 }
 
+void lane_send_start(struct lane *lane, const void *msg, size_t len)
+{
+    send_message(lane, WIRE_TAG_START, msg, len);
+}
+
 void lane_send_end(struct lane *lane)
 {
     send_message(lane, WIRE_TAG_DATA, NULL, 0);
@@ -249,6 +235,12 @@ void lane_chunk_put(struct lane *lane, struct chunk *chunk)
         link_kick(lane->link);
 }
 
+void lane_wake(struct lane *lane)
+{
+    lane->awake = true;
+    link_kick(lane->link);
+}
+
 static int poll_outgoing(struct lane *lane, struct xfer_error *err)
 {
     struct chunk *chunk;
@@ -261,8 +253,8 @@ static int poll_outgoing(struct lane *lane, struct xfer_error *err)
     }
     if (n < 0)
         return -1;
-    if (lane->wants_chunk && lane->free_chunks) {
-        lane->wants_chunk = false;
+    if (lane->awake || (lane->wants_chunk && lane->free_chunks)) {
+        lane->awake = lane->wants_chunk = false;
         found = 1;
         if (lane->sender)
             lane->sender->chunk_free(lane->sender_user);
@@ -273,10 +265,10 @@ static int poll_outgoing(struct lane *lane, struct xfer_error *err)
 static int poll_sender(struct lane *lane, struct xfer_error *err)
 {
     size_t len;
-    int n, found = 0;
+    int n, tag, found = 0;
 
-    for (int i = IN_RECEIPT; i <= IN_REFUSAL; i++) {
-        n = mailbox_poll(&lane->in[i], &len, err);
+    for (int i = 0; i < MAILBOXES; i++) {
+        n = mailbox_poll(&lane->in[i], &len, &tag, err);
         if (n < 0)
             return -1;
         if (n == 0)
@@ -287,10 +279,12 @@ static int poll_sender(struct lane *lane, struct xfer_error *err)
                 return error_set(err, XFER_PROTOCOL, "a receipt came for no file");
             lane->files_open--;
             lane->sender->receipt(lane->sender_user, lane->in[i].buf, len);
-        } else {
+        } else if (i == IN_REFUSAL) {
             lane->sender->refusal(lane->sender_user, lane->in[i].buf, len);
+        } else {
+            lane->sender->go(lane->sender_user, lane->in[i].buf, len);
         }
-        if (mailbox_post(lane, &lane->in[i], err))
+        if (mailbox_post(&lane->in[i], err))
             return -1;
     }
     return found;
@@ -324,19 +318,25 @@ void lane_send_refusal(struct lane *lane, const void *msg, size_t len)
     send_message(lane, WIRE_TAG_REFUSAL, msg, len);
 }
 
-static int poll_mailbox(struct lane *lane, int which, enum expect next,
+void lane_send_go(struct lane *lane, const void *msg, size_t len)
+{
+    send_message(lane, WIRE_TAG_GO, msg, len);
+}
+
+/* A message of this mailbox may come next. The handler says which of two may follow it. */
+static int poll_mailbox(struct lane *lane, int which, enum expect next, enum expect next_if_1,
                         int (*handler)(void *, const void *, size_t, struct xfer_error *),
                         struct xfer_error *err)
 {
     size_t len;
-    int n = mailbox_poll(&lane->in[which], &len, err);
+    int tag, n = mailbox_poll(&lane->in[which], &len, &tag, err);
 
     if (n <= 0)
         return n;
-    lane->expect = next;
-    if (handler(lane->receiver_user, lane->in[which].buf, len, err) ||
-        mailbox_post(lane, &lane->in[which], err))
+    n = handler(lane->receiver_user, lane->in[which].buf, len, err);
+    if (n < 0 || mailbox_post(&lane->in[which], err))
         return -1;
+    lane->expect = n > 0 ? next_if_1 : next;
     return 1;
 }
 
@@ -371,11 +371,14 @@ static int poll_receiver(struct lane *lane, struct xfer_error *err)
 {
     switch (lane->expect) {
     case EXPECT_META:
-        return poll_mailbox(lane, IN_META, EXPECT_DATA, lane->receiver->meta, err);
+        return poll_mailbox(lane, IN_META, EXPECT_DATA, EXPECT_START, lane->receiver->meta, err);
+    case EXPECT_START:
+        return poll_mailbox(lane, IN_START, EXPECT_DATA, EXPECT_DATA, lane->receiver->start, err);
     case EXPECT_DATA:
         return poll_data(lane, err);
     case EXPECT_VERDICT:
-        return poll_mailbox(lane, IN_VERDICT, EXPECT_META, lane->receiver->verdict, err);
+        return poll_mailbox(lane, IN_VERDICT, EXPECT_META, EXPECT_META, lane->receiver->verdict,
+                            err);
     }
     return 0;
 }

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
  * A lane: a communicator of its own on which one file after the other goes in the sequence META
- * (tag 1), DATA (tag 2) ..., the empty message (tag 2), VERDICT (tag 3). A lane has a sending end
- * on rank 0 and a receiving end on rank 1, each with a ring of chunk buffers. It carries messages;
- * what they say is the business of send/ and receive/.
+ * (tag 1), DATA (tag 2) ..., the empty message (tag 2), VERDICT (tag 3); where META asks, GO (tag
+ * 6) comes back and START (tag 7) comes before the data. A lane has a sending end on rank 0 and a
+ * receiving end on rank 1, each with a ring of chunk buffers. It carries messages; what they say is
+ * the business of send/ and receive/.
  */
 #ifndef XFER_DAEMON_LINK_LANE_H
 #define XFER_DAEMON_LINK_LANE_H
@@ -27,17 +28,23 @@ struct chunk { /* a buffer of the ring; data is page-aligned, size bytes */
 struct lane_sender_events {
     void (*receipt)(void *user, const void *msg, size_t len);
     void (*refusal)(void *user, const void *msg, size_t len);
-    void (*chunk_free)(
-        void *user); /* lane_chunk_get() would now give one after it had given NULL */
+    void (*go)(void *user, const void *msg, size_t len);
+    /* lane_chunk_get() would now give one after it had given NULL; or lane_wake() was called */
+    void (*chunk_free)(void *user);
 };
 void lane_set_sender(struct lane *lane, const struct lane_sender_events *events, void *user);
 
-/* Queue messages; they leave in this order. meta and verdict are copied. */
+/* Queue messages; they leave in this order. meta, start and verdict are copied. */
 void lane_send_meta(struct lane *lane, const void *msg, size_t len);
 void lane_send_chunk(struct lane *lane,
                      struct chunk *chunk); /* len >= 1; the lane owns it until it has left */
+void lane_send_start(struct lane *lane, const void *msg, size_t len);
 void lane_send_end(struct lane *lane);
 void lane_send_verdict(struct lane *lane, const void *msg, size_t len);
+
+/* chunk_free is called from the next poll, whatever there is: for what must not happen inside the
+ * caller's own call. */
+void lane_wake(struct lane *lane);
 
 struct chunk *lane_chunk_get(struct lane *lane);             /* NULL: none free now */
 void lane_chunk_put(struct lane *lane, struct chunk *chunk); /* unused, back */
@@ -45,7 +52,9 @@ void lane_chunk_put(struct lane *lane, struct chunk *chunk); /* unused, back */
 /* The receiving end (rank 1). Messages are delivered strictly in the order of the sequence. -1 from
  * a handler breaks the link. */
 struct lane_receiver_events {
+    /* 1: it asks, and START comes next */
     int (*meta)(void *user, const void *msg, size_t len, struct xfer_error *err);
+    int (*start)(void *user, const void *msg, size_t len, struct xfer_error *err);
     int (*data)(void *user, struct chunk *chunk,
                 struct xfer_error *err); /* the handler owns it until lane_chunk_release() */
     int (*end)(void *user, struct xfer_error *err);
@@ -55,5 +64,6 @@ void lane_set_receiver(struct lane *lane, const struct lane_receiver_events *eve
 void lane_chunk_release(struct lane *lane, struct chunk *chunk);
 void lane_send_receipt(struct lane *lane, const void *msg, size_t len); /* copied */
 void lane_send_refusal(struct lane *lane, const void *msg, size_t len); /* copied */
+void lane_send_go(struct lane *lane, const void *msg, size_t len);      /* copied */
 
 #endif

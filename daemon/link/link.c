@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * See link.h. Control messages (hello, heartbeat, stop) use the world communicator, each lane a
- * duplicate of it. All sends and receives are nonblocking; link_poll() looks at them as often as
+ * See link.h. Control messages (handshake.c, link_control.c) use the world communicator, each lane
+ * a duplicate of it. All sends and receives are nonblocking; link_poll() looks at them as often as
  * the pace says. A failure found anywhere is kept and told once through events->broken from the
  * next poll, so that nobody is called back from inside a call of his own.
  */
@@ -17,12 +17,6 @@
 #define TICK_WITH_BELL 1.0   /* seconds: only a safety net */
 #define TICK_RECEIVER  0.005 /* without a bell */
 #define TICK_SENDER    1.0   /* without a bell: nothing comes unasked */
-
-struct ping {
-    struct ping *next;
-    void (*done)(void *user, double round_trip);
-    void *user;
-};
 
 double link_clock(void)
 {
@@ -56,117 +50,6 @@ int link_finalize(struct xfer_error *err)
     return mpi_check(MPI_Finalize(), "MPI_Finalize", err);
 }
 
-/* ---- control messages ---- */
-
-static void control_send(struct link *link, int tag, const void *msg, size_t len)
-{
-    struct xfer_error err = XFER_ERROR_INIT;
-
-    if (outbox_send(&link->control, tag, msg, len, &err))
-        link_fail(link, &err);
-    else
-        link_sent(link);
-}
-
-static void send_heartbeat(struct link *link, uint64_t number, bool answer)
-{
-    unsigned char msg[XFER_MESSAGE_MAX];
-    struct wire_heartbeat beat = {.number = number,
-                                  .answer = answer,
-                                  .free_bytes = link->free_bytes,
-                                  .total_bytes = link->total_bytes};
-
-    control_send(link, WIRE_TAG_HEARTBEAT, msg, wire_heartbeat_encode(&beat, msg));
-}
-
-static void ask(struct link *link)
-{
-    link->number = ++link->last_number;
-    link->asked_at = link_clock();
-    send_heartbeat(link, link->number, false);
-}
-
-static int64_t known(uint64_t bytes)
-{
-    return bytes > INT64_MAX ? -1 : (int64_t)bytes;
-}
-
-static int on_heartbeat(struct link *link, const void *msg, size_t len, struct xfer_error *err)
-{
-    struct wire_heartbeat beat;
-    struct ping *ping, *next;
-    double round_trip;
-
-    if (wire_heartbeat_decode(msg, len, &beat, err))
-        return -1;
-    link->peer.free_bytes = known(beat.free_bytes);
-    link->peer.total_bytes = known(beat.total_bytes);
-    if (!beat.answer) {
-        send_heartbeat(link, beat.number, true);
-        return 0;
-    }
-    if (beat.number != link->number)
-        return error_set(err, XFER_PROTOCOL, "heartbeat: an answer to no question");
-    round_trip = link_clock() - link->asked_at;
-    link->number = 0;
-    ping = link->pings;
-    link->pings = link->pings_next;
-    link->pings_next = NULL;
-    if (link->pings)
-        ask(link);
-    for (; ping; ping = next) {
-        next = ping->next;
-        ping->done(ping->user, round_trip);
-        free(ping);
-    }
-    return 0;
-}
-
-static int on_control(struct link *link, int tag, const void *msg, size_t len,
-                      struct xfer_error *err)
-{
-    struct wire_stop stop;
-
-    switch (tag) {
-    case WIRE_TAG_HEARTBEAT:
-        return on_heartbeat(link, msg, len, err);
-    case WIRE_TAG_STOP:
-        if (wire_stop_decode(msg, len, &stop, err))
-            return -1;
-        link->events->stop(link->user);
-        return 0;
-    default:
-        return error_set(err, XFER_PROTOCOL, "a control message with tag %d", tag);
-    }
-}
-
-static int post_control(struct link *link, struct xfer_error *err)
-{
-    return mpi_check(MPI_Irecv(link->in, sizeof(link->in), MPI_BYTE, link->options.peer,
-                               MPI_ANY_TAG, MPI_COMM_WORLD, &link->in_request),
-                     "MPI_Irecv", err);
-}
-
-static int poll_control(struct link *link, struct xfer_error *err)
-{
-    struct chunk *none;
-    MPI_Status status;
-    int done = 0, count = 0, n, found = 0;
-
-    while ((n = outbox_poll(&link->control, &none, err)) > 0)
-        found = 1;
-    if (n < 0 || mpi_check(MPI_Test(&link->in_request, &done, &status),
-                           "MPI_Test of a control message", err))
-        return -1;
-    if (!done)
-        return found;
-    if (mpi_check(MPI_Get_count(&status, MPI_BYTE, &count), "MPI_Get_count", err) ||
-        on_control(link, status.MPI_TAG, link->in, (size_t)count, err) || post_control(link, err))
-        return -1;
-    link_heard(link);
-    return 1;
-}
-
 /* ---- polling ---- */
 
 static int tell_broken(struct link *link)
@@ -187,7 +70,7 @@ static int link_poll(void *user)
 
     if (link->failed)
         return tell_broken(link);
-    found = poll_control(link, &err);
+    found = link_poll_control(link, &err);
     for (unsigned i = 0; i < link->n_lanes && found >= 0; i++) {
         int n = lane_poll(link->lanes[i], &err);
 
@@ -236,7 +119,7 @@ static void on_heartbeat_timer(struct ev_loop *loop, struct ev_timer *w, int rev
         link_fail(link, &err);
         pace_kick(link->pace);
     } else if (link->number == 0 && link->options.rank == 0) {
-        ask(link);
+        link_ask(link);
     }
 }
 
@@ -276,13 +159,13 @@ struct link *link_start(struct ev_loop *loop, const struct link_options *options
     link->options = *options;
     link->events = events;
     link->user = user;
-    link->in_request = MPI_REQUEST_NULL;
+    mailbox_init(&link->in, MPI_COMM_WORLD, options->peer, MPI_ANY_TAG);
     link->free_bytes = link->total_bytes = UINT64_MAX;
     outbox_init(&link->control, MPI_COMM_WORLD, options->peer);
     ev_timer_init(&link->heartbeat, on_heartbeat_timer, 0., options->heartbeat);
     link->heartbeat.data = link;
 
-    if (handshake(link, err) || make_lanes(link, err) || post_control(link, err))
+    if (handshake(link, err) || make_lanes(link, err) || mailbox_post(&link->in, err))
         goto fail;
     tick = link->bell ? TICK_WITH_BELL : options->rank == 0 ? TICK_SENDER : TICK_RECEIVER;
     link->pace = pace_create(loop, &client, link, link->bell, tick, err);
@@ -300,27 +183,17 @@ fail:
 
 void link_destroy(struct link *link)
 {
-    struct ping *ping, *next;
-
     if (!link)
         return;
     ev_timer_stop(link->loop, &link->heartbeat);
     pace_destroy(link->pace);
-    if (link->in_request != MPI_REQUEST_NULL) {
-        MPI_Cancel(&link->in_request);
-        MPI_Request_free(&link->in_request);
-    }
+    mailbox_cancel(&link->in.request);
     outbox_abandon(&link->control);
     for (unsigned i = 0; link->lanes && i < link->n_lanes; i++)
         lane_destroy(link->lanes[i]);
     free(link->lanes);
     doorbell_destroy(link->bell);
-    for (int i = 0; i < 2; i++) {
-        for (ping = i == 0 ? link->pings : link->pings_next; ping; ping = next) {
-            next = ping->next;
-            free(ping);
-        }
-    }
+    link_drop_pings(link);
     free(link);
 }
 
@@ -339,6 +212,11 @@ void link_fail(struct link *link, const struct xfer_error *why)
 const struct link_peer *link_peer(const struct link *link)
 {
     return &link->peer;
+}
+
+const unsigned char *link_queue_id(const struct link *link)
+{
+    return link->queue_id;
 }
 
 unsigned link_lanes(const struct link *link)
@@ -360,38 +238,6 @@ void link_set_space(struct link *link, uint64_t free_bytes, uint64_t total_bytes
 {
     link->free_bytes = free_bytes;
     link->total_bytes = total_bytes;
-}
-
-int link_ping(struct link *link, void (*done)(void *user, double round_trip), void *user,
-              struct xfer_error *err)
-{
-    struct ping *ping;
-
-    if (link->failed)
-        return error_set(err, XFER_PEER_DOWN, "%s", link->why.text);
-    ping = malloc(sizeof(*ping));
-    if (!ping)
-        return error_set_errno(err, ENOMEM, "ping");
-    ping->done = done;
-    ping->user = user;
-    /* A question that is already under way would give this one too short a time. */
-    if (link->number != 0) {
-        ping->next = link->pings_next;
-        link->pings_next = ping;
-    } else {
-        ping->next = link->pings;
-        link->pings = ping;
-        ask(link);
-    }
-    return 0;
-}
-
-void link_stop(struct link *link)
-{
-    unsigned char msg[XFER_MESSAGE_MAX];
-    struct wire_stop stop = {0};
-
-    control_send(link, WIRE_TAG_STOP, msg, wire_stop_encode(&stop, msg));
 }
 
 bool link_flushed(const struct link *link)

@@ -41,6 +41,10 @@ struct link_events {          /* on the loop's thread */
     void (*stop)(void *user); /* a STOP message came in */
     void (*broken)(void *user,
                    const struct xfer_error *why); /* the link is of no more use: end the job */
+    /* rank 0: the peer holds something of these jobs; rank 1: of these nothing is needed any more.
+     * NULL: nobody cares */
+    void (*partials)(void *user, const uint64_t *jobs, unsigned n);
+    void (*forget)(void *user, const uint64_t *jobs, unsigned n);
 };
 
 /* The handshake (bounded, blocking; both ranks call it), then the lanes; the watchers are started.
@@ -59,6 +63,9 @@ struct link_peer {
 };
 const struct link_peer *link_peer(const struct link *link);
 
+/* Rank 0's queue, also on rank 1: XFER_QUEUE_ID_SIZE bytes. */
+const unsigned char *link_queue_id(const struct link *link);
+
 unsigned link_lanes(const struct link *link);
 uint32_t link_chunk(const struct link *link);
 struct lane *link_lane(struct link *link, unsigned i);
@@ -70,6 +77,11 @@ void link_set_space(struct link *link, uint64_t free_bytes, uint64_t total_bytes
  * when the link goes first. */
 int link_ping(struct link *link, void (*done)(void *user, double round_trip), void *user,
               struct xfer_error *err);
+
+/* Rank 1 tells of which jobs it holds something; rank 0 of which it may let go. Any number of jobs:
+ * sent in as many messages as that takes. */
+void link_send_partials(struct link *link, const uint64_t *jobs, size_t n);
+void link_send_forget(struct link *link, const uint64_t *jobs, size_t n);
 
 /* Send STOP to the peer. */
 void link_stop(struct link *link);

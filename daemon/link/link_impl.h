@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * What link.c (the link while it runs) and handshake.c (how it comes about) share.
+ * What link.c (the link while it runs), link_control.c (its messages that belong to no lane) and
+ * handshake.c (how it comes about) share.
  */
 #ifndef XFER_DAEMON_LINK_LINK_IMPL_H
 #define XFER_DAEMON_LINK_LINK_IMPL_H
@@ -8,6 +9,7 @@
 #include "daemon/link/doorbell.h"
 #include "daemon/link/lane_impl.h"
 #include "daemon/link/link.h"
+#include "daemon/link/mailbox.h"
 #include "daemon/link/outbox.h"
 #include "daemon/link/pace.h"
 
@@ -20,8 +22,7 @@ struct link {
     void *user;
 
     struct outbox control;
-    MPI_Request in_request;
-    unsigned char in[XFER_MESSAGE_MAX];
+    struct mailbox in; /* of all control messages */
 
     struct lane **lanes;
     unsigned n_lanes;
@@ -29,6 +30,7 @@ struct link {
     struct pace *pace;
     struct link_peer peer;
     uint32_t chunk;
+    unsigned char queue_id[XFER_QUEUE_ID_SIZE]; /* rank 0's */
 
     struct ev_timer heartbeat;
     bool heard;      /* a sign of life since the heartbeat timer's last turn */
@@ -47,6 +49,11 @@ struct link {
  * take down who the other is. Both ranks call it; it blocks, but no longer than options.handshake.
  */
 int handshake(struct link *link, struct xfer_error *err);
+
+/* link_control.c: take what has come, send what waits: > 0 something moved, 0 nothing, -1. */
+int link_poll_control(struct link *link, struct xfer_error *err);
+void link_ask(struct link *link); /* a question that the other rank answers */
+void link_drop_pings(struct link *link);
 
 double link_clock(void); /* seconds, monotonic */
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
  * What the receiving rank does with the messages of one lane, in their order: META, DATA..., END,
- * VERDICT, then the next META. Runs on the loop's thread; disk work goes to a strand. No MPI in it:
- * messages come in by calls and go out by the functions of struct receiver_out, so that tests can
- * play the link.
+ * VERDICT, then the next META; where META asks, a GO goes out and START comes before the data. Runs
+ * on the loop's thread; disk work goes to a strand. No MPI in it: messages come in by calls and go
+ * out by the functions of struct receiver_out, so that tests can play the link.
  *
  * Every META gets exactly one receipt, in the order of the METAs. A file that fails early is told
  * at once by a refusal; its data is then dropped until its END and VERDICT.
@@ -27,6 +27,7 @@ struct receiver_out {
     /* a message to the sender: encoded bytes, copied before it returns */
     void (*receipt)(void *user, const void *msg, size_t len);
     void (*refusal)(void *user, const void *msg, size_t len);
+    void (*go)(void *user, const void *msg, size_t len);
     /* the chunk given to receiver_data() is no longer needed */
     void (*release)(void *user, void *chunk);
 };
@@ -35,13 +36,16 @@ struct receiver *receiver_create(struct store *store, struct pool *pool,
                                  const struct receiver_out *out, void *user,
                                  struct xfer_error *err);
 
-/* Forget all that is unfinished (its temporaries are removed on the workers). Only after
+/* Forget all that is unfinished (on the workers: its temporaries are removed, but what another
+ * attempt can go on with stays). Only after
  * pool_drain() or while no work is outstanding, or else it waits for the strand. NULL is fine. */
 void receiver_destroy(struct receiver *r);
 
 /* The messages, in the order of the lane. -1: the other side broke the protocol, which is fatal to
- * the link. data: [0,len) of it stays the receiver's until release(user, chunk). len > 0. */
+ * the link. meta: 1 when it asks and START comes next. data: [0,len) of it stays the receiver's
+ * until release(user, chunk). len > 0. */
 int receiver_meta(struct receiver *r, const void *msg, size_t len, struct xfer_error *err);
+int receiver_start(struct receiver *r, const void *msg, size_t len, struct xfer_error *err);
 int receiver_data(struct receiver *r, void *chunk, const void *data, size_t len,
                   struct xfer_error *err);
 int receiver_end(struct receiver *r, struct xfer_error *err);

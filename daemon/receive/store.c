@@ -24,6 +24,7 @@
 #include "daemon/log.h"
 #include "daemon/receive/store_impl.h"
 #include "daemon/receive/store_path.h"
+#include "daemon/receive/store_sweep.h"
 #include "daemon/receive/store_temp.h"
 
 #define READ_DIR     (O_RDONLY | O_DIRECTORY | O_CLOEXEC)
@@ -218,7 +219,10 @@ struct store *store_open(const struct store_options *options, double lock_wait,
     store->file_mode = options->file_mode;
     atomic_init(&store->openat2, !options->no_openat2);
     atomic_init(&store->beside_only, false);
+    atomic_init(&store->kept, false);
     atomic_init(&store->counter, 0);
+    store->resume_min = options->resume_min > 0 ? options->resume_min : XFER_RESUME_MIN;
+    store->resume_block = options->resume_block > 0 ? options->resume_block : XFER_RESUME_BLOCK;
     if (open_root(store, options, err) != 0 ||
         open_own(store, store->root_fd, STORE_OWN_DIR, &store->own_fd, err) != 0 ||
         take_lock(store, lock_wait, err) != 0 ||
@@ -229,7 +233,7 @@ struct store *store_open(const struct store_options *options, double lock_wait,
         fail(err, store->root, "examine");
         goto failed;
     }
-    store_temp_sweep(store);
+    store_sweep(store);
     atomic_init(&store->tmpfile, !options->no_tmpfile && tmpfile_works(store));
     return store;
 failed:
@@ -252,6 +256,14 @@ void store_close(struct store *store)
     if (store->lock_fd >= 0)
         close(store->lock_fd); /* last: it lets others in */
     free(store);
+}
+
+void store_set_queue(struct store *store, const unsigned char *queue_id)
+{
+    unsigned i;
+
+    for (i = 0; i < XFER_QUEUE_ID_SIZE; i++)
+        snprintf(store->queue + 2 * i, 3, "%02x", queue_id[i]);
 }
 
 const char *store_root(const struct store *store)

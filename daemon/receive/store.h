@@ -11,6 +11,7 @@
 #ifndef XFER_DAEMON_RECEIVE_STORE_H
 #define XFER_DAEMON_RECEIVE_STORE_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -22,19 +23,31 @@ struct store;
 struct store_file;
 
 struct store_options {
-    const char *root;  /* absolute; made (0700 parents as needed, itself dir_mode) when missing */
-    unsigned dir_mode; /* of directories that are made: set exactly, whatever the umask */
-    int file_mode;     /* -1: the source's, but for set-id and sticky bits; else exactly this */
-    bool no_openat2;   /* tests: take the component-by-component way */
-    bool no_tmpfile;   /* tests: as on file systems without O_TMPFILE */
+    const char *root;    /* absolute; made (0700 parents as needed, itself dir_mode) when missing */
+    unsigned dir_mode;   /* of directories that are made: set exactly, whatever the umask */
+    int file_mode;       /* -1: the source's, but for set-id and sticky bits; else exactly this */
+    bool no_openat2;     /* tests: take the component-by-component way */
+    bool no_tmpfile;     /* tests: as on file systems without O_TMPFILE */
+    uint64_t resume_min; /* tests: instead of XFER_RESUME_MIN; 0: that */
+    uint64_t resume_block; /* tests: instead of XFER_RESUME_BLOCK; 0: that */
 };
 
 /* Make and open the root, take the lock that two daemons may not share (ROOT/.xfer/lock; waits up
  * to lock_wait seconds for a former generation to let go), remove what a former generation left
- * unfinished. */
+ * unfinished and nobody can go on with. Partial files of jobs stay. */
 struct store *store_open(const struct store_options *options, double lock_wait,
                          struct xfer_error *err);
 void store_close(struct store *store); /* NULL is fine */
+
+/* The queue of the sending rank, XFER_QUEUE_ID_SIZE bytes: job numbers belong to it. Before the
+ * first file. */
+void store_set_queue(struct store *store, const unsigned char *queue_id);
+
+/* The jobs of that queue of which partial files are here, each once. *jobs is freed by the caller.
+ * May block. */
+int store_partials(struct store *store, uint64_t **jobs, size_t *n, struct xfer_error *err);
+/* Remove the partial files of these jobs, but for those that are being written. May block. */
+void store_forget(struct store *store, const uint64_t *jobs, size_t n);
 
 /* The root as an absolute path, symbolic links resolved. */
 const char *store_root(const struct store *store);
@@ -49,10 +62,23 @@ int store_space(struct store *store, uint64_t *free_bytes, uint64_t *total_bytes
 struct store_file *store_begin(struct store *store, const struct wire_meta *meta,
                                struct xfer_error *err);
 
+/* The same for a file whose META asks: what is here of it? *go is filled in (but for seq): the
+ * beginning of it in a partial file of the same job, queue and name; else, under the final name, a
+ * regular file of the same size; else nothing. That a name is taken which may not be replaced shows
+ * at store_start() only. Reads all that it offers, until stop (NULL: never) becomes true: then
+ * nothing is offered, and what is here stays as it is. */
+struct store_file *store_ask(struct store *store, const struct wire_meta *meta,
+                             const atomic_bool *stop, struct wire_go *go, struct xfer_error *err);
+/* Go on after store_ask() at this offset: with the partial file cut to it; with the stored file,
+ * when it is all of it (then store_commit() counts it as stored, if the verdict agrees); from the
+ * beginning, as store_begin() does. XFER_PROTOCOL for an offset that was not offered. On failure
+ * the file is still to be given to store_abort(). */
+int store_start(struct store_file *file, uint64_t offset, struct xfer_error *err);
+
 /* Append. The digest is kept along. */
 int store_write(struct store_file *file, const void *data, size_t len, struct xfer_error *err);
 
-/* Bytes so far and their XXH3-128 (canonical form). */
+/* Bytes so far, those of store_start() included, and their XXH3-128 (canonical form). */
 uint64_t store_size(const struct store_file *file);
 void store_digest(const struct store_file *file, unsigned char digest[XFER_DIGEST_SIZE]);
 
@@ -61,7 +87,8 @@ void store_digest(const struct store_file *file, unsigned char digest[XFER_DIGES
 int store_commit(struct store_file *file, const struct wire_verdict *verdict,
                  struct xfer_error *err);
 
-/* Forget it: removes the temporary, frees file. NULL is fine. */
-void store_abort(struct store_file *file);
+/* Forget it, frees file. The temporary is removed, but with keep and where it can be gone on with
+ * (files of XFER_RESUME_MIN bytes or more). NULL is fine. */
+void store_abort(struct store_file *file, bool keep);
 
 #endif

@@ -63,11 +63,16 @@ static int sync_file(struct store_file *file, struct xfer_error *err)
  * name. A sync has told it already, and a file without a name needs its descriptor to get one. */
 static int close_early(struct store_file *file, struct xfer_error *err)
 {
-    int fd = file->fd;
+    int fd;
 
     if (file->temp.at < 0 || file->sync != SYNC_NONE)
         return 0;
-    file->fd = -1;
+    /* another descriptor tells as well, and the first one keeps the lock of a partial file */
+    fd = fcntl(file->fd, F_DUPFD_CLOEXEC, 0);
+    if (fd < 0) {
+        fd = file->fd;
+        file->fd = -1;
+    }
     if (close(fd) != 0 && errno != EINTR)
         return error_set_errno(err, errno, "can't write");
     return 0;
@@ -199,12 +204,49 @@ static int commit(struct store_file *file, const struct wire_verdict *verdict,
     return -1;
 }
 
+/* Is the file that was offered still the one under the name, and with what was read? */
+static int still_there(const struct store_file *file, struct xfer_error *err)
+{
+    struct stat st;
+
+    if (fstatat(file->parent.fd, file->parent.name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+        st.st_dev == file->seen.st_dev && st.st_ino == file->seen.st_ino &&
+        (uint64_t)st.st_size == file->size)
+        return 0;
+    return error_set(err, XFER_IO, "the destination was replaced while it was compared");
+}
+
+static int unchanged(const struct store_file *file, struct xfer_error *err)
+{
+    struct stat st;
+
+    if (fstat(file->fd, &st) == 0 && st.st_mtim.tv_sec == file->seen.st_mtim.tv_sec &&
+        st.st_mtim.tv_nsec == file->seen.st_mtim.tv_nsec)
+        return 0;
+    return error_set(err, XFER_IO, "the destination was changed while it was compared");
+}
+
+/* An earlier attempt has given it its name. Whether that was to last nobody knows: it is synced as
+ * if it were new. */
+static int commit_stored(struct store_file *file, const struct wire_verdict *verdict,
+                         struct xfer_error *err)
+{
+    if (compare(file, verdict, err) != 0 || unchanged(file, err) != 0 ||
+        still_there(file, err) != 0 ||
+        (file->overwrite != OVERWRITE_NEVER && set_metadata(file, err) != 0) ||
+        sync_file(file, err) != 0)
+        return -1;
+    if (file->sync != SYNC_NONE && store_path_sync(file->store, &file->parent, file->fd, err) != 0)
+        return -1;
+    return still_there(file, err);
+}
+
 int store_commit(struct store_file *file, const struct wire_verdict *verdict,
                  struct xfer_error *err)
 {
     struct xfer_error why; /* also that of steps which another try made good */
 
-    if (commit(file, verdict, &why) != 0) {
+    if ((file->stored ? commit_stored : commit)(file, verdict, &why) != 0) {
         *err = why;
         store_file_blame(file->store, file->path, err);
         store_file_discard(file);

@@ -2,9 +2,11 @@
  *
  * Begin, write, abort. Runs on a worker, one at a time for each file; the store is shared by all.
  *
- * A file whose target doesn't exist is made without a name (O_TMPFILE, in the target's own
- * directory) and linked at the end: nothing is left of it whatever happens. What replaces
- * something, or is on a file system without O_TMPFILE, has a temporary name and is renamed.
+ * A large file is received into a partial file, which another attempt can go on with, and is
+ * renamed at the end. A smaller one whose target doesn't exist is made without a name (O_TMPFILE,
+ * in the target's own directory) and linked at the end: nothing is left of it whatever happens.
+ * What replaces something, or is on a file system without O_TMPFILE, has a temporary name and is
+ * renamed.
  *
  * Directories that are missing are made at the very end, so that a file that fails, or whose daemon
  * dies, leaves none: until then the file has no name in the last directory that is there, or one in
@@ -25,6 +27,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include "daemon/receive/store_partial.h"
 #include "proto/relpath.h"
 
 /* From here on it is worth a system call to have the blocks in one piece and to know at once that
@@ -72,6 +75,20 @@ static int failed_open(const struct store_file *file, const char *what, struct x
     return store_path_gone(&file->parent) ? 1 : -1;
 }
 
+static int open_named(struct store_file *file)
+{
+    int fd = -1;
+
+    if (file->resumable)
+        fd = store_partial_create(file->store, &file->parent, file->path, file->job, file->file,
+                                  &file->temp);
+    /* what can't be had, another attempt may have open: that one will come to nothing */
+    if (fd < 0)
+        fd = store_temp_open(file->store, &file->parent, file->path, file->job, file->file,
+                             &file->temp);
+    return fd;
+}
+
 /* 0, 1 when the directory is gone, -1. */
 static int open_temporary(struct store_file *file, struct xfer_error *err)
 {
@@ -79,7 +96,7 @@ static int open_temporary(struct store_file *file, struct xfer_error *err)
 
     if (!file->parent.missing && store_file_target(file, &target, err) != 0)
         return -1;
-    if (target == TARGET_NONE &&
+    if (target == TARGET_NONE && !file->resumable &&
         atomic_load_explicit(&file->store->tmpfile, memory_order_relaxed)) {
         file->fd = openat(file->parent.fd, ".", O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600);
         if (file->fd >= 0)
@@ -91,19 +108,21 @@ static int open_temporary(struct store_file *file, struct xfer_error *err)
      */
     if (faccessat(file->parent.fd, ".", W_OK | X_OK, AT_EACCESS) != 0)
         return failed_open(file, "can't write to the destination's directory", err);
+    if (file->temp.at >= 0)
+        return 0;
     if (file->parent.missing && !store_temp_reaches(file->store, file->parent.fd)) {
         store_path_close(file->store, &file->parent);
         if (store_path_open(file->store, file->path, STORE_PATH_MAKE, &file->parent, err) != 0)
             return -1;
     }
-    file->fd =
-        store_temp_open(file->store, &file->parent, file->path, file->job, file->file, &file->temp);
+    file->fd = open_named(file);
     return file->fd >= 0 ? 0 : failed_open(file, "can't create a temporary file", err);
 }
 
 /* Ask for the disk space. KEEP_SIZE: the length of a file must say how much of it is there. */
-static int preallocate(struct store_file *file, uint64_t size, struct xfer_error *err)
+static int preallocate(struct store_file *file, struct xfer_error *err)
 {
+    uint64_t size = file->whole - file->size;
     struct statvfs vfs;
     int rc;
 
@@ -118,10 +137,10 @@ static int preallocate(struct store_file *file, uint64_t size, struct xfer_error
         return -1;
     }
     do
-        rc = fallocate(file->fd, FALLOC_FL_KEEP_SIZE, 0, (off_t)size);
+        rc = fallocate(file->fd, FALLOC_FL_KEEP_SIZE, (off_t)file->size, (off_t)size);
     while (rc != 0 && errno == EINTR);
     if (rc == 0)
-        file->preallocated = size;
+        file->preallocated = file->whole;
     else if (errno == ENOSPC || errno == EDQUOT || errno == EFBIG)
         return error_set_errno(err, errno, "can't reserve %llu bytes", (unsigned long long)size);
     return 0;
@@ -151,6 +170,9 @@ static struct store_file *create(struct store *store, const struct wire_meta *me
     file->fd = file->parent.fd = file->temp.at = -1;
     file->job = meta->job;
     file->file = meta->file;
+    file->whole = meta->size;
+    file->resumable = meta->size >= store->resume_min && store->queue[0] != '\0';
+    file->offer.kind = WIRE_OFFER_NOTHING;
     file->mode =
         store->file_mode >= 0 ? (mode_t)store->file_mode & 0777 : (mode_t)meta->mode & 0777;
     file->mtime.tv_sec = (time_t)meta->mtime_sec;
@@ -161,29 +183,59 @@ static struct store_file *create(struct store *store, const struct wire_meta *me
     return file;
 }
 
+struct store_file *store_file_new(struct store *store, const struct wire_meta *meta,
+                                  struct xfer_error *err)
+{
+    struct store_file *file;
+
+    if (relpath_check(meta->path, meta->path_len, err) != 0 ||
+        (file = create(store, meta, err)) == NULL) {
+        store_file_blame(store, meta->path, err);
+        return NULL;
+    }
+    /* of an attempt at which the source was larger */
+    if (!file->resumable && store->queue[0] != '\0' &&
+        atomic_load_explicit(&store->kept, memory_order_relaxed))
+        store_partial_drop(store, file->job, file->file);
+    if (store_path_open(store, file->path, STORE_PATH_REACH, &file->parent, err) != 0) {
+        store_file_blame(store, file->path, err);
+        store_file_discard(file);
+        return NULL;
+    }
+    return file;
+}
+
+static int walk_again(struct store_file *file, int tries, struct xfer_error *err)
+{
+    store_path_pause(tries);
+    store_path_unmake(file->store, file->path, &file->parent);
+    return store_path_open(file->store, file->path, STORE_PATH_REACH, &file->parent, err);
+}
+
+int store_file_place(struct store_file *file, struct xfer_error *err)
+{
+    int tries = 0, rc = open_temporary(file, err);
+
+    /* a partial file that lies in a directory that is gone is gone too */
+    while (rc > 0 && ++tries < STORE_PATH_TRIES && file->temp.at != file->parent.fd) {
+        if (walk_again(file, tries, err) != 0)
+            return -1;
+        rc = open_temporary(file, err);
+    }
+    return rc == 0 ? preallocate(file, err) : -1;
+}
+
 struct store_file *store_begin(struct store *store, const struct wire_meta *meta,
                                struct xfer_error *err)
 {
-    struct store_file *file = NULL;
-    int rc, tries = 0;
+    struct store_file *file = store_file_new(store, meta, err);
 
-    if (relpath_check(meta->path, meta->path_len, err) != 0 ||
-        (file = create(store, meta, err)) == NULL)
-        goto failed;
-    do {
-        store_path_pause(tries);
-        store_path_unmake(store, file->path, &file->parent);
-        if (store_path_open(store, file->path, STORE_PATH_REACH, &file->parent, err) != 0)
-            goto failed;
-        rc = open_temporary(file, err);
-    } while (rc > 0 && ++tries < STORE_PATH_TRIES);
-    if (rc != 0 || preallocate(file, meta->size, err) != 0)
-        goto failed;
+    if (file != NULL && store_file_place(file, err) != 0) {
+        store_file_blame(store, file->path, err);
+        store_file_discard(file);
+        return NULL;
+    }
     return file;
-failed:
-    store_file_discard(file);
-    store_file_blame(store, meta->path, err);
-    return NULL;
 }
 
 int store_write(struct store_file *file, const void *data, size_t len, struct xfer_error *err)
@@ -221,6 +273,17 @@ void store_digest(const struct store_file *file, unsigned char digest[XFER_DIGES
     memcpy(digest, canonical.digest, XFER_DIGEST_SIZE);
 }
 
+void store_offer_free(struct store_offer *offer)
+{
+    unsigned i;
+
+    for (i = 0; offer->states != NULL && i < offer->n; i++)
+        XXH3_freeState(offer->states[i]);
+    free(offer->states);
+    offer->states = NULL;
+    offer->n = 0;
+}
+
 void store_file_free(struct store_file *file)
 {
     if (file == NULL)
@@ -228,6 +291,7 @@ void store_file_free(struct store_file *file)
     if (file->fd >= 0)
         close(file->fd);
     store_path_close(file->store, &file->parent);
+    store_offer_free(&file->offer);
     XXH3_freeState(file->digest);
     free(file);
 }
@@ -241,7 +305,17 @@ void store_file_discard(struct store_file *file)
     store_file_free(file);
 }
 
-void store_abort(struct store_file *file)
+void store_abort(struct store_file *file, bool keep)
 {
+    struct stat st;
+
+    if (keep && file != NULL && file->temp.at >= 0 && file->temp.lasts &&
+        fstat(file->fd, &st) == 0 && st.st_size > 0) {
+        /* who knows when it is gone on with: what was reserved goes back */
+        if (file->preallocated > 0 && ftruncate(file->fd, st.st_size) != 0)
+            file->preallocated = 0;
+        atomic_store_explicit(&file->store->kept, true, memory_order_relaxed);
+        file->temp.at = -1;
+    }
     store_file_discard(file);
 }

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT
  *
- * A file between store_begin() and store_commit() or store_abort(). One worker at a time.
+ * A file between store_begin() or store_ask() and store_commit() or store_abort(). One worker at a
+ * time.
  */
 #ifndef XFER_DAEMON_RECEIVE_STORE_FILE_H
 #define XFER_DAEMON_RECEIVE_STORE_FILE_H
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 #include <time.h>
 #include <xxhash.h>
@@ -15,14 +17,26 @@
 #include "daemon/receive/store_path.h"
 #include "daemon/receive/store_temp.h"
 
+struct store_offer { /* from store_ask() to store_start() */
+    enum wire_offer kind;
+    uint64_t size, block;
+    XXH3_state_t **states; /* of the file up to the end of each block: n; NULL: none */
+    unsigned n;
+};
+
 struct store_file {
     struct store *store;
     struct store_parent parent;
     struct store_temp temp; /* temp.at is -1 while the file has no name at all (O_TMPFILE) */
     int fd;
     uint64_t job, file;
+    uint64_t whole;        /* bytes that it will have */
     uint64_t size;         /* bytes so far */
-    uint64_t preallocated; /* bytes of disk that were asked for */
+    uint64_t preallocated; /* up to which byte disk was asked for */
+    bool resumable;        /* of a size that makes a partial file worth keeping */
+    bool stored;           /* it is the file under the final name already: fd only reads */
+    struct stat seen;      /* of such a file, when it was offered */
+    struct store_offer offer;
     XXH3_state_t *digest;
     mode_t mode;
     struct timespec mtime;
@@ -32,6 +46,18 @@ struct store_file {
 };
 
 enum store_target { TARGET_NONE, TARGET_REPLACEABLE };
+
+/* Check name and path, make the struct with the last directory of the path that is there. On
+ * failure *err is blamed on the file. */
+struct store_file *store_file_new(struct store *store, const struct wire_meta *meta,
+                                  struct xfer_error *err);
+
+/* Check what can be checked before the first byte, open a temporary unless there is one (a partial
+ * file), reserve the space that is missing from file->size on. */
+int store_file_place(struct store_file *file, struct xfer_error *err);
+
+/* Free the states of an offer. */
+void store_offer_free(struct store_offer *offer);
 
 /* What is at the target's name? -1 when it is in the way. */
 int store_file_target(const struct store_file *file, enum store_target *target,

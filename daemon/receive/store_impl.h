@@ -15,7 +15,7 @@
 
 /* On disk, beneath the root. relpath_check() refuses names of users that begin like these. */
 #define STORE_OWN_DIR     ".xfer"   /* 0700: the lock and the two directories */
-#define STORE_PARTIAL_DIR "partial" /* temporaries */
+#define STORE_PARTIAL_DIR "partial" /* temporaries, and partial files of jobs */
 #define STORE_BESIDE_DIR \
     "beside" /* a symbolic link for each temporary that lies beside its target */
 #define STORE_BESIDE_PREFIX ".xfer-"
@@ -31,9 +31,12 @@ struct store {
     struct store_mount partial_mount;
     unsigned dir_mode;
     int file_mode;
-    atomic_bool openat2;     /* this kernel lets us */
-    atomic_bool tmpfile;     /* O_TMPFILE and linkat() of it work in the root */
+    uint64_t resume_min, resume_block;
+    char queue[2 * XFER_QUEUE_ID_SIZE + 1]; /* in hex; "" before store_set_queue() */
+    atomic_bool openat2;                    /* this kernel lets us */
+    atomic_bool tmpfile;                    /* O_TMPFILE and linkat() of it work in the root */
     atomic_bool beside_only; /* a rename from partial/ said EXDEV where nothing had announced it */
+    atomic_bool kept;        /* there may be partial files that nobody has open */
     atomic_uint counter;     /* makes names of temporaries unique */
 };
 

@@ -244,13 +244,20 @@ void store_path_unmake(const struct store *store, const char *path, struct store
     store_path_close(store, parent);
 }
 
+/* Whatever the number, only another attempt helps; that there is no room is worth telling. */
+static int sync_failed(const char *what, struct xfer_error *err)
+{
+    error_set_errno(err, errno, "can't sync %s", what);
+    if (err->code != XFER_NO_SPACE)
+        err->code = XFER_IO;
+    return -1;
+}
+
 int store_sync_dir(int fd, struct xfer_error *err)
 {
     if (fsync(fd) == 0 || errno == EINVAL || errno == ENOTSUP || errno == ENOSYS)
         return 0;
-    error_set_errno(err, errno, "can't sync a directory");
-    err->code = XFER_IO;
-    return -1;
+    return sync_failed("a directory", err);
 }
 
 int store_path_sync(const struct store *store, const struct store_parent *parent, int file_fd,
@@ -267,11 +274,8 @@ int store_path_sync(const struct store *store, const struct store_parent *parent
         at = fd;
         if (fd < 0) {
             /* not readable (it may be written all the same): the whole file system then */
-            if (syncfs(file_fd) != 0 || syncfs(store->root_fd) != 0) {
-                error_set_errno(err, errno, "can't sync the file system");
-                err->code = XFER_IO;
-                return -1;
-            }
+            if (syncfs(file_fd) != 0 || syncfs(store->root_fd) != 0)
+                return sync_failed("the file system", err);
             return 0;
         }
         rc = store_sync_dir(fd, err);

@@ -1,18 +1,16 @@
 /* SPDX-License-Identifier: MIT
  *
- * A temporary with a name lies in ROOT/.xfer/partial, which nobody else may enter and which is
- * emptied at start. Where no rename leads from there to the target (another mount), it lies beside
- * the target as .xfer-NAME, and ROOT/.xfer/beside/NAME is made first: a symbolic link whose text is
- * the target's directory relative to the root ("." for the root). It is never followed, only read:
- * made in one step it cannot be half written. The text is walked like any path of a user when it is
- * swept.
+ * A temporary with a name lies in ROOT/.xfer/partial, which nobody else may enter. Where no rename
+ * leads from there to the target (another mount), it lies beside the target as .xfer-NAME, and
+ * ROOT/.xfer/beside/NAME is made first: a symbolic link whose text is the target's directory
+ * relative to the root ("." for the root). It is never followed, only read: made in one step it
+ * cannot be half written. The text is walked like any path of a user when it is swept.
  *
  * The record isn't synced: a crash of the daemon leaves nothing, a crash of the machine may leave a
  * .xfer- file on the other mount.
  */
 #include "daemon/receive/store_temp.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -20,8 +18,6 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#include "proto/relpath.h"
 
 /* Names that were left over and couldn't be swept are stepped over. */
 #define NAMES_MAX 1000
@@ -48,7 +44,7 @@ bool store_temp_reaches(const struct store *store, int dir_fd)
             mount.id == store->partial_mount.id);
 }
 
-static int record(const struct store *store, const struct store_temp *temp, const char *path)
+int store_temp_record(const struct store *store, const struct store_temp *temp, const char *path)
 {
     const char *slash = strrchr(path, '/');
     char dir[XFER_PATH_SIZE] = ".";
@@ -60,7 +56,7 @@ static int record(const struct store *store, const struct store_temp *temp, cons
     return symlinkat(dir, store->beside_fd, temp->name + strlen(STORE_BESIDE_PREFIX));
 }
 
-static void unrecord(const struct store *store, const struct store_temp *temp)
+void store_temp_unrecord(const struct store *store, const struct store_temp *temp)
 {
     if (temp->beside)
         unlinkat(store->beside_fd, temp->name + strlen(STORE_BESIDE_PREFIX), 0);
@@ -73,6 +69,7 @@ static int create(struct store *store, int nameless, const struct store_parent *
 {
     int i, rc, saved;
 
+    temp->lasts = false;
     temp->beside = !store_temp_reaches(store, parent->fd);
     temp->at = temp->beside ? parent->fd : store->partial_fd;
     for (i = 0; i < NAMES_MAX; i++) {
@@ -80,7 +77,7 @@ static int create(struct store *store, int nameless, const struct store_parent *
 
         snprintf(temp->name, sizeof temp->name, "%s%" PRIu64 "-%" PRIu64 ".%u",
                  temp->beside ? STORE_BESIDE_PREFIX : "", job, file, n);
-        if (temp->beside && record(store, temp, path) != 0) {
+        if (temp->beside && store_temp_record(store, temp, path) != 0) {
             if (errno == EEXIST)
                 continue;
             break;
@@ -96,7 +93,7 @@ static int create(struct store *store, int nameless, const struct store_parent *
         /* what is there under this name was not made by us now: its record must stay with it */
         if (saved == EEXIST)
             continue;
-        unrecord(store, temp);
+        store_temp_unrecord(store, temp);
         errno = saved;
         break;
     }
@@ -133,67 +130,12 @@ int store_temp_link_as(int fd, int at, const char *name)
 void store_temp_remove(const struct store *store, struct store_temp *temp)
 {
     if (temp->at >= 0 && (unlinkat(temp->at, temp->name, 0) == 0 || errno == ENOENT))
-        unrecord(store, temp);
+        store_temp_unrecord(store, temp);
     temp->at = -1;
 }
 
 void store_temp_renamed(const struct store *store, struct store_temp *temp)
 {
-    unrecord(store, temp);
+    store_temp_unrecord(store, temp);
     temp->at = -1;
-}
-
-/* Call for each entry of the directory. */
-static void each_entry(struct store *store, int dir_fd,
-                       void (*entry)(struct store *store, const char *name))
-{
-    int fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
-    struct dirent *e;
-
-    if (dir == NULL) {
-        if (fd >= 0)
-            close(fd);
-        return;
-    }
-    while ((e = readdir(dir)) != NULL)
-        if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
-            entry(store, e->d_name);
-    closedir(dir);
-}
-
-static void sweep_partial(struct store *store, const char *name)
-{
-    unlinkat(store->partial_fd, name, 0);
-}
-
-static void sweep_beside(struct store *store, const char *name)
-{
-    char path[2 * XFER_PATH_SIZE], temp_name[sizeof STORE_BESIDE_PREFIX + XFER_NAME_MAX];
-    struct store_parent parent = {.fd = -1};
-    struct xfer_error err;
-    ssize_t len = readlinkat(store->beside_fd, name, path, XFER_PATH_SIZE - 1);
-    bool gone = true;
-
-    snprintf(temp_name, sizeof temp_name, "%s%s", STORE_BESIDE_PREFIX, name);
-    if (len == 1 && path[0] == '.') {
-        gone = unlinkat(store->root_fd, temp_name, 0) == 0 || errno == ENOENT;
-    } else if (len > 0 && relpath_check(path, (size_t)len, &err) == 0) {
-        memcpy(path + len, "/x", sizeof "/x");
-        if (store_path_open(store, path, STORE_PATH_FIND, &parent, &err) == 0)
-            gone = unlinkat(parent.fd, temp_name, 0) == 0 || errno == ENOENT;
-        else
-            /* what may be reachable again tomorrow keeps its record */
-            gone = err.code == XFER_NO_SUCH_FILE || err.code == XFER_NOT_DIRECTORY ||
-                   err.code == XFER_UNSAFE_PATH;
-        store_path_close(store, &parent);
-    }
-    if (gone)
-        unlinkat(store->beside_fd, name, 0);
-}
-
-void store_temp_sweep(struct store *store)
-{
-    each_entry(store, store->partial_fd, sweep_partial);
-    each_entry(store, store->beside_fd, sweep_beside);
 }

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * Temporaries that have a name, and their end after a crash. Any worker; store_temp_sweep() at
- * start.
+ * Temporaries that have a name. Any worker.
  */
 #ifndef XFER_DAEMON_RECEIVE_STORE_TEMP_H
 #define XFER_DAEMON_RECEIVE_STORE_TEMP_H
@@ -13,11 +12,12 @@
 #include "daemon/receive/store_path.h"
 #include "proto/error.h"
 
-#define STORE_TEMP_NAME_SIZE 64
+#define STORE_TEMP_NAME_SIZE 96
 
 struct store_temp {
     int at;      /* the directory that it is in: borrowed; -1: there is none */
     bool beside; /* in the target's directory, recorded */
+    bool lasts;  /* a partial file: another attempt can go on with it (store_partial.h) */
     char name[STORE_TEMP_NAME_SIZE];
 };
 
@@ -40,11 +40,13 @@ void store_temp_remove(const struct store *store, struct store_temp *temp);
 /* The name is gone (it was renamed): only the record is left to be removed. */
 void store_temp_renamed(const struct store *store, struct store_temp *temp);
 
+/* The record of a temporary beside its target: made before the file, removed after it. path is the
+ * target's. 0; -1 with errno set. */
+int store_temp_record(const struct store *store, const struct store_temp *temp, const char *path);
+void store_temp_unrecord(const struct store *store, const struct store_temp *temp);
+
 /* linkat() of a nameless file. -1 with errno set. */
 int store_temp_link_as(int fd, int at, const char *name);
-
-/* Remove whatever a former generation left. Only with the lock held. */
-void store_temp_sweep(struct store *store);
 
 /* Which mount a directory is on. */
 int store_temp_mount(int fd, struct store_mount *mount);

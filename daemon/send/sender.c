@@ -25,12 +25,12 @@ struct sender {
     unsigned n_streams;
     struct send *all;
     unsigned active;
+    unsigned parked; /* of these, large ones that are opened and wait for a lane */
 };
 
-static const char *const phases[] = {[SEND_OPENING] = "opening",
-                                     [SEND_WAITING] = "waiting",
-                                     [SEND_SENDING] = "sending",
-                                     [SEND_STORING] = "storing"};
+static const char *const phases[] = {
+    [SEND_OPENING] = "opening", [SEND_WAITING] = "waiting", [SEND_VERIFYING] = "verifying",
+    [SEND_SENDING] = "sending", [SEND_STORING] = "storing", [SEND_ASKING] = "verifying"};
 
 const char *send_phase_name(enum send_phase phase)
 {
@@ -80,9 +80,39 @@ void send_queue_remove(struct send_queue *q, struct send *send)
 
 void send_progress(struct send *send)
 {
-    int64_t total = send->phase == SEND_OPENING ? -1 : (int64_t)send->source.st.st_size;
+    struct send_progress progress = {
+        .phase = send->phase,
+        .bytes_done = (int64_t)send->offset,
+        .bytes_total = send->phase == SEND_OPENING ? -1 : (int64_t)send->source.st.st_size,
+        .bytes_resumed = (int64_t)send->result.resumed,
+    };
 
-    send->events->progress(send->user, send->phase, (int64_t)send->offset, total);
+    send->events->progress(send->user, &progress);
+}
+
+static void set_parked(struct send *send, bool parked)
+{
+    if (parked && !send->parked)
+        send->sender->parked++;
+    if (!parked && send->parked)
+        send->sender->parked--;
+    send->parked = parked;
+}
+
+void send_set_phase(struct send *send, enum send_phase phase)
+{
+    send->phase = phase;
+    set_parked(send, phase == SEND_WAITING && send->source.st.st_size > XFER_SMALL_FILE);
+    send_progress(send);
+}
+
+void send_stop(struct send *send, const struct xfer_error *why, bool keep)
+{
+    if (send->stopping)
+        return;
+    send->stopping = true;
+    send->keep = keep;
+    send->why = *why;
 }
 
 struct send *send_of_work(struct work *work)
@@ -90,10 +120,13 @@ struct send *send_of_work(struct work *work)
     return (struct send *)((char *)work - offsetof(struct send, work));
 }
 
-void send_work(struct send *send, void (*run)(struct work *), void (*done)(struct work *))
+static void done_work(struct work *work);
+
+void send_work(struct send *send, void (*run)(struct work *), void (*then)(struct send *))
 {
     send->work.run = run;
-    send->work.done = done;
+    send->work.done = done_work;
+    send->then = then;
     send->working = true;
     send->work_error.code = XFER_OK;
     strand_submit(send->strand, &send->work);
@@ -103,12 +136,15 @@ static void send_free(struct send *send)
 {
     struct sender *s = send->sender;
 
-    if (send->prev)
-        send->prev->next = send->next;
-    else if (s->all == send)
-        s->all = send->next;
-    if (send->next)
-        send->next->prev = send->prev;
+    if (s) {
+        if (send->prev)
+            send->prev->next = send->next;
+        else if (s->all == send)
+            s->all = send->next;
+        if (send->next)
+            send->next->prev = send->prev;
+    }
+    verify_destroy(send->verify);
     source_free(&send->source);
     strand_destroy(send->strand);
     XXH3_freeState(send->hash);
@@ -120,37 +156,52 @@ static void run_close(struct work *work)
     source_close(&send_of_work(work)->source);
 }
 
-static void done_close(struct work *work)
+static void finish(struct send *send)
 {
-    send_free(send_of_work(work));
-}
-
-void send_finish(struct send *send)
-{
+    set_parked(send, false);
     send->sender->active--;
     send->events->done(send->user, &send->result);
     if (send->source.fd >= 0)
-        send_work(send, run_close, done_close); /* close() may block too */
+        send_work(send, run_close, send_free); /* close() may block too */
     else
         send_free(send);
 }
 
+void send_finish(struct send *send)
+{
+    send->answered = true;
+    if (!send->working) /* else done_work() comes to it */
+        finish(send);
+}
+
+static void done_work(struct work *work)
+{
+    struct send *send = send_of_work(work);
+
+    send->working = false;
+    if (!send->sender)
+        send_free(send);
+    else
+        send->then(send);
+}
+
 /* ---- opening, and the choice of a lane ---- */
+
+static bool is_better(const struct stream *a, const struct stream *b)
+{
+    if (stream_overdue(a) != stream_overdue(b))
+        return stream_overdue(a) < stream_overdue(b);
+    return stream_bytes(a) < stream_bytes(b);
+}
 
 static struct stream *choose_stream(const struct sender *s, uint64_t size)
 {
     unsigned first = s->n_streams > 1 && size > XFER_SMALL_FILE ? 1 : 0;
     struct stream *best = s->streams[first];
-    uint64_t least = stream_bytes(best);
 
-    for (unsigned i = first + 1; i < s->n_streams && least > 0; i++) {
-        uint64_t bytes = stream_bytes(s->streams[i]);
-
-        if (bytes < least) {
+    for (unsigned i = first + 1; i < s->n_streams; i++)
+        if (is_better(s->streams[i], best))
             best = s->streams[i];
-            least = bytes;
-        }
-    }
     return best;
 }
 
@@ -161,11 +212,8 @@ static void run_open(struct work *work)
     source_open(&send->source, &send->work_error);
 }
 
-static void done_open(struct work *work)
+static void opened(struct send *send)
 {
-    struct send *send = send_of_work(work);
-
-    send->working = false;
     if (send->stopping || send->work_error.code != XFER_OK) {
         send->result.error = send->stopping ? send->why : send->work_error;
         send_finish(send);
@@ -198,6 +246,7 @@ struct send *sender_start(struct sender *s, const struct send_request *request,
     send->file = request->file;
     send->overwrite = request->overwrite;
     send->sync = request->sync;
+    send->again = request->again;
     send->events = events;
     send->user = user;
     send->phase = SEND_OPENING;
@@ -214,16 +263,15 @@ struct send *sender_start(struct sender *s, const struct send_request *request,
         s->all->prev = send;
     s->all = send;
     s->active++;
-    send_work(send, run_open, done_open);
+    send_work(send, run_open, opened);
     return send;
 }
 
-void sender_cancel(struct send *send, const struct xfer_error *why)
+void sender_cancel(struct send *send, const struct xfer_error *why, bool keep)
 {
-    if (send->stopping || send->phase == SEND_STORING)
+    if (send->stopping || send->decided)
         return;
-    send->stopping = true;
-    send->why = *why;
+    send_stop(send, why, keep);
     if (send->stream)
         stream_stop(send->stream, send);
 }
@@ -259,8 +307,10 @@ void sender_destroy(struct sender *s)
         return;
     for (send = s->all; send; send = next) {
         next = send->next;
-        /* A worker that hangs in it still uses it; the process is about to end. */
-        if (strand_outstanding(send->strand) == 0)
+        /* A worker that hangs in it still uses it. */
+        if (send->working)
+            send->sender = NULL;
+        else
             send_free(send);
     }
     for (unsigned i = 0; i < s->n_streams; i++)
@@ -275,12 +325,9 @@ unsigned sender_active(const struct sender *s)
 
 unsigned sender_room(const struct sender *s)
 {
-    unsigned parked = 0, limit = s->n_streams * XFER_LANE_FILES_MAX;
+    unsigned limit = s->n_streams * XFER_LANE_FILES_MAX;
 
-    for (const struct send *send = s->all; send; send = send->next)
-        if (send->phase == SEND_WAITING && send->source.st.st_size > XFER_SMALL_FILE)
-            parked++;
-    if (parked >= PARKED_MAX || s->active - parked >= limit)
+    if (s->parked >= PARKED_MAX || s->active - s->parked >= limit)
         return 0;
-    return limit - (s->active - parked);
+    return limit - (s->active - s->parked);
 }

@@ -18,9 +18,17 @@
 struct sender;
 struct send;
 
-enum send_phase { SEND_OPENING, SEND_WAITING, SEND_SENDING, SEND_STORING };
-const char *send_phase_name(
-    enum send_phase phase); /* "opening", "waiting" (for a lane), "sending", "storing" */
+enum send_phase {
+    SEND_OPENING,
+    SEND_WAITING,   /* for a lane */
+    SEND_VERIFYING, /* what the receiver holds of an earlier attempt is compared */
+    SEND_SENDING,
+    SEND_STORING,
+    SEND_ASKING /* between waiting and verifying: the receiver looks what it holds. It reads all of
+                   that, and nothing is heard until it has: no progress is no fault */
+};
+/* "opening", "waiting", "verifying" (SEND_ASKING too), "sending", "storing" */
+const char *send_phase_name(enum send_phase phase);
 
 struct send_request {
     uint64_t job, file;
@@ -28,17 +36,27 @@ struct send_request {
     const char *dest;   /* relpath normal form; copied */
     enum overwrite_mode overwrite;
     enum sync_mode sync;
+    bool again; /* an earlier attempt, perhaps of a former generation, may have left something */
 };
 
 struct send_result {
     struct xfer_error error; /* code XFER_OK: stored under its final name, digests agree */
-    uint64_t size;
+    uint64_t size;           /* of the whole file */
+    uint64_t resumed;        /* of it, bytes that were there already and were not sent again */
     unsigned char digest[XFER_DIGEST_SIZE];
 };
 
+struct send_progress {
+    enum send_phase phase;
+    int64_t bytes_done;    /* resumed ones included */
+    int64_t bytes_total;   /* -1 while it is not known */
+    int64_t bytes_resumed; /* there already */
+};
+
 struct send_events {
-    /* Phase or counters changed; at most once a chunk. total: -1 while it is not known. */
-    void (*progress)(void *user, enum send_phase phase, int64_t bytes_done, int64_t bytes_total);
+    /* Phase or counters changed; at most once a chunk. While verifying: a piece has been compared,
+     * which changes none of them but is a sign of life. */
+    void (*progress)(void *user, const struct send_progress *progress);
     /* The end, exactly once, never from inside sender_start() or sender_cancel(). struct send is
      * gone afterwards. */
     void (*done)(void *user, const struct send_result *result);
@@ -59,7 +77,8 @@ struct send *sender_start(struct sender *s, const struct send_request *request,
                           const struct send_events *events, void *user, struct xfer_error *err);
 
 /* Stop early: done() follows with that code and text, unless the file was already told to be
- * stored, in which case its true result follows. */
-void sender_cancel(struct send *send, const struct xfer_error *why);
+ * stored, in which case its true result follows. keep: another attempt may go on with what the
+ * receiver has got. A second call changes nothing. */
+void sender_cancel(struct send *send, const struct xfer_error *why, bool keep);
 
 #endif

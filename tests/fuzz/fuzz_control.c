@@ -53,10 +53,10 @@ static void check_way_back(const struct control_request *r)
     const struct control_params *q = &m->requests[0].params;
     check(m->requests[0].method == r->method);
     check(same(p->source, q->source) && same(p->dest, q->dest) && same(p->method, q->method) &&
-          same(p->user, q->user));
+          same(p->user, q->user) && same(p->key, q->key));
     check(p->job == q->job && p->limit == q->limit && p->before == q->before &&
-          p->priority == q->priority && p->overwrite == q->overwrite && p->sync == q->sync &&
-          p->state == q->state && p->wait == q->wait);
+          p->priority == q->priority && p->retries == q->retries && p->overwrite == q->overwrite &&
+          p->sync == q->sync && p->state == q->state && p->wait == q->wait);
     control_message_free(m);
     free(line);
 }
@@ -67,6 +67,8 @@ static void check_params(const struct control_params *p)
     check(!p->source || strlen(p->source) < XFER_PATH_SIZE);
     check(!p->dest || (p->dest[0] != '\0' && strlen(p->dest) < XFER_PATH_SIZE));
     check(!p->user || text_is_utf8(p->user, strlen(p->user)));
+    check(!p->key || (text_is_utf8(p->key, strlen(p->key)) && strlen(p->key) <= XFER_KEY_MAX));
+    check(p->retries >= -1 && p->retries <= XFER_RETRIES_MAX);
     check(p->job >= 0 && p->job <= XFER_JSON_INTEGER_MAX);
 }
 
@@ -97,8 +99,9 @@ static void fuzz_job(const char *text)
         return;
     char *encoded = control_job_encode(&job);
     check(encoded && control_job_parse(encoded, &again, &err) == 0);
-    check(job.job == again.job && job.state == again.state && same(job.source, again.source) &&
-          same(job.dest_path, again.dest_path) && same(job.key, again.key));
+    check(job.job == again.job && job.state == again.state && job.retries == again.retries &&
+          same(job.source, again.source) && same(job.dest_path, again.dest_path) &&
+          same(job.key, again.key));
     free(encoded);
     control_job_free(&job);
     control_job_free(&again);
@@ -111,6 +114,7 @@ static void fuzz_replies(const char *text, size_t len)
     struct control_hello hello;
     struct control_stats stats;
     struct control_ping ping;
+    struct control_queue queue;
     char **jobs;
     size_t n;
 
@@ -120,6 +124,7 @@ static void fuzz_replies(const char *text, size_t len)
     control_hello_parse(text, &hello, &err);
     control_stats_parse(text, &stats, &err);
     control_ping_parse(text, &ping, &err);
+    control_queue_parse(text, &queue, &err);
     if (control_job_list_parse(text, &jobs, &n, &err) == 0) {
         for (size_t i = 0; i < n; i++) {
             struct json_facts facts;

@@ -120,13 +120,13 @@ END
 }
 
 @test "a finished job that is no longer kept is JobForgotten, and never NoSuchJob" {
-    start_xferd
+    start_xferd -o queue.history=1000
     py <<'END'
 with Client() as c:
     batch = [{"id": i, "method": "transfer.submit", "params": {"source": "/none/x", "wait": True}} for i in range(1000)]
     for _ in range(11):
         equal(len(c.ask(batch)), 1000)
-    for method in ("transfer.status", "transfer.wait", "transfer.cancel", "events.subscribe"):
+    for method in ("transfer.status", "transfer.wait", "transfer.cancel", "transfer.retry", "events.subscribe"):
         equal(c.refuses("JobForgotten", method, {"job": 1})["data"]["job"], 1)
     equal(c.call("transfer.status", job=11000)["job"], 11000)
     c.refuses("NoSuchJob", "transfer.status", {"job": 11001})

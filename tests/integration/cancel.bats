@@ -24,18 +24,23 @@ teardown() { end_test; }
 # cancelled JOB: its state, its error and the exit code of whoever waits for it say so
 cancelled() { fails 10 Cancelled wait "$1" && [ "$(job_field "$1" .state)" = cancelled ]; }
 
-# cancel_stalled: begin_stalled's job, which ends only when the other rank goes on
+# cancel_stalled [JOB]...: begin_stalled's job and these, which end only when the other rank goes on. It does when all have been asked for.
 cancel_stalled() {
-    local canceller
-    ctl cancel "$JOB" 3>&- &
-    canceller=$!
-    within 10 asked_to_cancel
-    kill -CONT "$RANK1"
-    wait $canceller
+    py "$RANK1" "$JOB" "$@" <<'END'
+rank1, jobs = int(sys.argv[1]), [int(job) for job in sys.argv[2:]]
+with Client() as c:
+    try:
+        c.say(*({"id": job, "method": "transfer.cancel", "params": {"job": job}} for job in jobs), {"id": "taken", "method": "system.hello"})
+        replies = [c.reply()]
+        while replies[-1]["id"] != "taken":
+            replies.append(c.reply())
+    finally:
+        os.kill(rank1, signal.SIGCONT)
+    replies += [c.reply() for _ in range(len(jobs) + 1 - len(replies))]
+    for reply in replies:
+        equal(reply["result"].get("state", "cancelled"), "cancelled", reply)
+END
 }
-
-# The sender has given up: it waits for nothing but the receipt.
-asked_to_cancel() { [ "$(job_field "$JOB" .phase)" = storing ]; }
 
 @test "a job that waits for another one is cancelled at once" {
     local second
@@ -181,8 +186,9 @@ asked_to_cancel() { [ "$(job_field "$JOB" .phase)" = storing ]; }
         ctl cancel "$JOB" 3>&- &
         pids+=($!)
     done
-    within 10 asked_to_cancel
-    kill -CONT "$RANK1"
+    all_there() { [ "$(ctl --json stats | jq .clients)" -eq 9 ]; }
+    within 10 all_there
+    cancel_stalled "$JOB" "$JOB"
     for pid in "${pids[@]}"; do
         wait "$pid"
     done
@@ -210,16 +216,12 @@ asked_to_cancel() { [ "$(job_field "$JOB" .phase)" = storing ]; }
 }
 
 @test "many jobs at once, waiting and running, with destinations in one another" {
-    local i jobs=() canceller
+    local i jobs=()
     begin_stalled "$T/large" --to a/0
     for i in {1..40}; do
         jobs+=("$(ctl send --no-wait "$T/large" --to "a/$((i % 7))/$((i % 3))")")
     done
-    ctl cancel "$JOB" "${jobs[@]}" >"$D/out" 2>&1 3>&- &
-    canceller=$!
-    within 20 asked_to_cancel
-    kill -CONT "$RANK1"
-    wait $canceller
+    cancel_stalled "${jobs[@]}"
     for i in "$JOB" "${jobs[@]}"; do
         job_is "$i" cancelled
     done
@@ -228,7 +230,7 @@ asked_to_cancel() { [ "$(job_field "$JOB" .phase)" = storing ]; }
 }
 
 @test "directories that were made for several cancelled files go, whichever ends first" {
-    local second third canceller
+    local second third
     truncate -s 512M "$T/huge" # more than rank 1 can take in the moment in which it is awake
     begin_stalled "$T/huge" --to new/dir/f
     second=$(ctl send --no-wait "$T/huge" --to new/dir/sub/f)
@@ -236,11 +238,7 @@ asked_to_cancel() { [ "$(job_field "$JOB" .phase)" = storing ]; }
     within 10 job_moves "$second"
     kill -CONT "$RANK1"
     kill -STOP "$RANK1"
-    ctl cancel "$JOB" "$second" "$third" 3>&- &
-    canceller=$!
-    within 10 asked_to_cancel
-    kill -CONT "$RANK1"
-    wait $canceller
+    cancel_stalled "$second" "$third"
     rm "$T/huge"
     only_files
     still_serves

@@ -5,7 +5,7 @@
 load xferd
 
 setup_file() {
-    share_xferd
+    share_xferd -o queue.retry_delay=5min
     make_file "$D/big" 41943040
     make_file "$D/small" 5000
     export TERM=xterm
@@ -264,7 +264,7 @@ $D/many/3" ]
 }
 
 @test "exit 5: no such job" {
-    for command in wait cancel status watch; do
+    for command in wait cancel retry status watch; do
         apart ctl $command 999999999
         [ "$STATUS" -eq 5 ]
         [[ $ERR == *999999999* ]]
@@ -403,6 +403,180 @@ $c failed" ]
 $a done" ]
 }
 
+# ---- keys, attempts, the queue -------------------------------------------------------------------
+
+@test "send --key twice is one job, and tells its result again" {
+    apart ctl send --key 'my key' "$D/small" --to keyed
+    [ "$STATUS" -eq 0 ]
+    local first=$OUT
+    rm "$ROOT/keyed"
+    apart ctl send --key 'my key' "$D/small" --to keyed
+    [ "$STATUS" -eq 0 ]
+    [ "$OUT" = "$first" ]
+    [ ! -e "$ROOT/keyed" ]
+    [ "$(ctl --json send --key 'my key' "$D/small" --to keyed | jq -c '[.job, .key, .existing]')" = "[${first%% *},\"my key\",true]" ]
+    [ "$(ctl send --no-wait --key 'my key' "$D/small" --to keyed)" = "${first%% *}" ]
+    apart ctl status "${first%% *}"
+    [[ $OUT == *key*'my key'* ]]
+}
+
+@test "exit 2: the key of another request" {
+    JOB=$(ctl send --no-wait --key other "$D/small" --to keyed-2)
+    apart ctl send --key other "$D/big" --to keyed-2
+    [ "$STATUS" -eq 2 ]
+    [[ $ERR == *"job $JOB"* ]]
+    apart ctl --json send --key other "$D/small" --to keyed-3
+    [ "$STATUS" -eq 2 ]
+    [ "$(jq -r .error.data.name out)" = KeyConflict ]
+}
+
+# changed_source [OPTION]...: a job whose first attempt fails since its source changes. Sets JOB.
+changed_source() {
+    make_file "$D/changing" 41943040
+    stall
+    JOB=$(ctl send --no-wait "$@" "$D/changing")
+    within 20 job_moves "$JOB"
+    echo more >>"$D/changing"
+    go_on
+}
+
+has_failed_once() { [ "$(job_field "$JOB" '.error.data.name')" = SourceChanged ]; }
+
+@test "a job that waits for its next attempt says so, in status and in list, and retry starts it at once" {
+    changed_source
+    within 20 has_failed_once
+    job_is "$JOB" queued
+    [ "$(job_field "$JOB" '.attempts, .retries, .exit_code, (.not_before > now)')" = "1
+3
+0
+true" ]
+    apart ctl status "$JOB"
+    [[ $OUT == *reason*'2 of 4'* ]]
+    grep -q '^attempts  *1 of 4$' out
+    grep -q '^next attempt  *20[0-9][0-9]-' out
+    grep -q '^last error  *SourceChanged$' out
+    refute grep -q '^exit code' out
+    apart ctl list --state queued
+    [[ $OUT == *"$JOB  queued"*'2 of 4'* ]]
+    wait_client "$JOB"
+    within 20 grep -q "job $JOB: .*2 of 4" err
+    [ -z "$(ctl retry "$JOB" 2>&1)" ]
+    end_client
+    [ "$STATUS" -eq 0 ]
+    cmp "$D/changing" "$ROOT/changing"
+    [ "$(job_field "$JOB" '.attempts, .error')" = $'2\nnull' ]
+    rm "$D/changing" "$ROOT/changing"
+}
+
+@test "send --retries=0 fails at the first error" {
+    changed_source --retries=0
+    apart ctl wait "$JOB"
+    [ "$STATUS" -eq 1 ]
+    [ "$(job_field "$JOB" '.attempts, .retries, .error.data.name')" = $'1\n0\nSourceChanged' ]
+    [ ! -e "$ROOT/changing" ]
+    rm "$D/changing"
+}
+
+@test "retry runs a job again that has failed or was cancelled, and prints nothing" {
+    apart ctl send "$D/not-yet"
+    [ "$STATUS" -eq 5 ]
+    JOB=${OUT%% *}
+    cp "$D/small" "$D/not-yet"
+    apart ctl retry "$JOB"
+    [ "$STATUS" -eq 0 ]
+    [ -z "$OUT$ERR" ]
+    ctl wait "$JOB"
+    cmp "$D/small" "$ROOT/not-yet"
+    stall
+    local a b
+    a=$(ctl send --no-wait "$D/big" --to retry-queue)
+    b=$(ctl send --no-wait "$D/small" --to retry-queue)
+    ctl cancel "$b"
+    apart ctl --json retry "$b"
+    [ "$STATUS" -eq 0 ]
+    [ "$(jq -c '[.job, .state, .error]' out)" = "[$b,\"queued\",null]" ]
+    go_on
+    ctl wait "$a" "$b"
+    cmp "$D/small" "$ROOT/retry-queue"
+}
+
+@test "retrying a job that is done is an error, and keeps no other from being retried" {
+    JOB=$(ctl send --no-wait "$D/small" --to done-already)
+    ctl wait "$JOB"
+    apart ctl send "$D/not-there"
+    local failed=${OUT%% *}
+    cp "$D/small" "$D/not-there"
+    apart ctl retry "$JOB" "$failed" 999999999
+    [ "$STATUS" -eq 1 ]
+    [[ $ERR == *"$JOB"*done* ]]
+    ctl wait "$failed"
+    apart ctl --json retry "$JOB"
+    [ "$STATUS" -eq 1 ]
+    [ "$(jq -r .exit_code out)" = 1 ]
+}
+
+@test "pause keeps jobs from starting, says so, and resume ends it" {
+    apart ctl pause
+    [ "$STATUS" -eq 0 ]
+    [ -z "$OUT$ERR" ]
+    apart ctl status
+    [ "$STATUS" -eq 0 ]
+    [[ $OUT == *queue*paused* ]]
+    begin_client send "$D/small" --to paused
+    within 20 grep -q "job $JOB: .*pause" err
+    [ ! -e "$ROOT/paused" ]
+    [ "$(ctl --json pause | jq -c '[.paused, .queued]')" = '[true,1]' ]
+    ctl resume >resumed 2>&1
+    [ ! -s resumed ]
+    end_client
+    [ "$STATUS" -eq 0 ]
+    cmp "$D/small" "$ROOT/paused"
+    apart ctl status
+    [[ $OUT != *paused* ]]
+}
+
+@test "drain refuses jobs with exit 1, returns when the queue is empty, and resume ends it" {
+    apart ctl drain
+    [ "$STATUS" -eq 0 ]
+    ctl resume
+    stall
+    JOB=$(ctl send --no-wait "$D/big" --to drained)
+    "$XFERCTL" -s "$S" drain >out 2>err 3>&- &
+    CLIENT=$!
+    within 20 grep -q 'waiting for 1 job to end' err
+    [[ $(ctl status) == *queue*draining* ]]
+    STATUS=0
+    ctl --json send "$D/small" >refused || STATUS=$?
+    [ "$STATUS" -eq 1 ]
+    [ "$(jq -r .error.data.name refused)" = Draining ]
+    go_on
+    end_client
+    [ "$STATUS" -eq 0 ]
+    [ -z "$OUT" ]
+    job_is "$JOB" done
+    [ "$(ctl --json drain | jq -c .draining)" = true ]
+    ctl resume
+    ctl send "$D/small"
+}
+
+@test "drain: --timeout ends the waiting with 124, resume with 1, and the job goes on" {
+    stall
+    JOB=$(ctl send --no-wait "$D/big" --to drained-2)
+    apart ctl drain --timeout 0.5
+    [ "$STATUS" -eq 124 ]
+    [[ $ERR == *'xferctl resume'* ]]
+    [ "$(ctl --json stats | jq .queue.draining)" = true ]
+    "$XFERCTL" -s "$S" drain >out 2>err 3>&- &
+    CLIENT=$!
+    within 20 grep -q 'waiting for 1 job to end' err
+    ctl resume
+    end_client
+    [ "$STATUS" -eq 1 ]
+    [[ $ERR == *resume* ]]
+    go_on
+    ctl wait "$JOB"
+}
+
 # ---- other commands ------------------------------------------------------------------------------
 
 @test "status tells the daemon, the peer, the queue and the receiving root" {
@@ -526,6 +700,10 @@ $a done" ]
     ctl --json socket | jq -e --arg s "$S" '.socket == $s'
     ctl --json version | jq -e '.version'
     ctl --json call system.ping | jq -e '.peer_up'
+    ctl --json pause | jq -e '.paused == true and .draining == false and .queued == 0 and .running == 0'
+    ctl --json resume | jq -e '.paused == false and .draining == false'
+    ctl --json drain | jq -e '.draining == true and .queued == 0'
+    ctl --json resume | jq -e '.draining == false'
     JOB=$(ctl --json send "$D/nothing" | jq -e 'select(.state == "failed" and .exit_code == 5 and .error.data.name == "NoSuchFile").job')
     apart ctl --json cancel "$JOB"
     [ "$STATUS" -eq 1 ]

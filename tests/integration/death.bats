@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 #
-# Ranks and their launcher are killed, in the middle of a transfer and when idle. The supervisor lives, and one serves for all of these tests: whoever
-# waited hears of it, the next request is served, nothing is left of the dead, neither running nor lying about.
+# Ranks and their launcher are killed, in the middle of a transfer and when idle. The supervisor lives, and one serves for all of these tests: the
+# transfer goes on under new ranks, whoever waits for it goes on waiting, the next request is served, nothing is left of the dead, neither running
+# nor lying about.
 
 load xferd
 load life
@@ -24,7 +25,7 @@ all_is_well_again() {
     still_serves
     within 10 one_generation_left
     within 15 quiet_second
-    [ "$(ctl --json list | jq -r 'select(.state != "done") | .job')" = "" ]
+    [ "$(call system.stats | jq -c '[.jobs.queued, .jobs.running]')" = '[0,0]' ]
     rm -f "$D/next" "$ROOT/next"
     only_files
 }
@@ -35,6 +36,7 @@ dies_while_sending() {
     begin_moving
     open_raw
     know_daemon
+    moving_job
     end_these "$@"
     local old=("$RANK0" "$RANK1" "$LAUNCHER") pid
 
@@ -42,16 +44,21 @@ dies_while_sending() {
     make_file "$D/next" 100000
     ctl send --timeout 30 "$D/next"
     cmp "$D/next" "$ROOT/next"
-    only_files next long
+    only_files_but_of "$JOB" next long
+    goes_on "$JOB"
+    [ "$(cat "$ROOT/long")" = old ]
+    for pid in "${old[@]}"; do gone "$pid"; done
+
+    not gone "$CLIENT"
+    give_up "$JOB" next long
+    client_ends
+    [ "$status" -eq 10 ]
     [ "$(cat "$ROOT/long")" = old ]
     rm "$ROOT/long"
-
-    client_ends
-    [ "$status" -eq 1 ]
-    grep -q "^xferctl: job [0-9]*: $D/long: .*lost" "$D/said"
-    for pid in "${old[@]}"; do gone "$pid"; done
     all_is_well_again
 }
+
+moving_job() { JOB=$(ctl --json list --state running | jq -r 'select(.source | endswith("/long")).job'); }
 
 # dies_idle NAME...: these are killed when nothing is to do.
 dies_idle() {
@@ -72,6 +79,24 @@ dies_idle() {
 @test "the launcher is killed in the middle of a transfer" { dies_while_sending launcher; }
 @test "rank 0 and the launcher are killed in the middle of a transfer" { dies_while_sending rank0 launcher; }
 
+@test "a transfer that is cut off again and again ends with the whole file" {
+    make_file "$D/whole" 300000000
+    "$XFERCTL" -s "$S" send "$D/whole" >"$D/said" 2>&1 3>&- &
+    CLIENT=$!
+    for name in rank0 rank1 launcher; do
+        within 20 some_job_moves || break
+        know_daemon
+        end_these "$name"
+        within 10 gone "$KILLED"
+    done
+    client_ends
+    [ "$status" -eq 0 ]
+    cmp "$D/whole" "$ROOT/whole"
+    only_files whole
+    rm "$D/whole" "$ROOT/whole"
+    all_is_well_again
+}
+
 @test "rank 0 is killed when idle" { dies_idle rank0; }
 @test "rank 1 is killed when idle" { dies_idle rank1; }
 @test "both ranks are killed when idle" { dies_idle rank0 rank1; }
@@ -81,6 +106,7 @@ dies_idle() {
 # stopped_and_killed STOPPED KILLED: one process is stopped by SIGSTOP, so that it can do nothing about its end, then another or the same is killed.
 stopped_and_killed() {
     begin_moving
+    moving_job
     know_daemon
     local stopped=$LAUNCHER
     [ "$1" != rank0 ] || stopped=$RANK0
@@ -88,9 +114,11 @@ stopped_and_killed() {
     kill -STOP "$stopped"
     within 5 ours_are_stopped "$stopped"
     end_these "$2"
+    within 20 gone "$stopped"
+    within 30 some_job_moves
+    give_up "$JOB"
     client_ends
-    [ "$status" -eq 1 ]
-    gone "$stopped"
+    [ "$status" -eq 10 ]
     all_is_well_again
 }
 

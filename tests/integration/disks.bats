@@ -176,7 +176,7 @@ none_in_use() { [ "$(df --output=used -B 1 "$ROOT" | tail -n 1)" -lt 100000 ]; }
     ctl send "$T/g" --to disk/a/b/f
     fails 6 DestinationExists send "$T/f" --to disk/f --overwrite=never
     truncate -s 400M "$T/large"
-    begin_halfway "$T/large" --to disk/f
+    begin_halfway --retries=0 "$T/large" --to disk/f
     cmp "$T/g" "$ROOT/disk/f"
     truncate -s 300M "$T/large"
     kill -CONT "$RANK1"
@@ -202,19 +202,37 @@ none_in_use() { [ "$(df --output=used -B 1 "$ROOT" | tail -n 1)" -lt 100000 ]; }
     still_serves
 }
 
-@test "a rank that is killed while it replaces a file on a file system beneath the root leaves nothing" {
+@test "a rank that is killed while it replaces a file on a file system beneath the root: the old one stays until the new one is whole" {
     mkdir "$ROOT/disk"
     mount -t tmpfs -o size=900m xfer-test2 "$ROOT/disk"
     echo old >"$ROOT/disk/f"
     truncate -s 800M "$T/large"
-    begin_halfway "$T/large" --to disk/f
-    kill -KILL "$RANK1"
-    within 20 ctl ping
-    within 10 only_files disk disk/f
+    killed_halfway
+    # what has come of the new one lies beside it, and nothing else
+    set -- "$ROOT"/disk/.xfer-*-"$JOB"-0
+    [ -f "$1" ]
+    only_files disk disk/f "${1#"$ROOT/"}"
+    ctl cancel "$JOB"
+    ctl resume
+    within 10 nothing_beside
     [ "$(cat "$ROOT/disk/f")" = old ]
-    [ -z "$(ls -A "$ROOT/.xfer/beside" "$ROOT/.xfer/partial" | grep -v :)" ]
+    killed_halfway
+    ctl resume
+    ctl wait "$JOB"
+    cmp "$T/large" "$ROOT/disk/f"
+    nothing_beside
     still_serves
 }
+
+killed_halfway() {
+    begin_halfway "$T/large" --to disk/f
+    ctl pause # it does not go on at once
+    kill -KILL "$RANK1"
+    within 20 ctl ping
+    [ "$(cat "$ROOT/disk/f")" = old ]
+}
+
+nothing_beside() { only_files disk disk/f && [ -z "$(ls -A "$ROOT/.xfer/beside" "$ROOT/.xfer/partial" | grep -v :)" ]; }
 
 @test "a destination that is a mount point is a directory in the way" {
     mkdir "$ROOT/disk"

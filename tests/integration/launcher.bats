@@ -57,7 +57,10 @@ nothing_of_the_launcher() { none_of_ours && [ -z "$(ls -A "$D/run")" ] && [ ! -e
     cat "$LOG"
     [ "$status" -eq 0 ]
     within 5 nothing_of_the_launcher
-    only_files
+    only_files_but_of 1
+    launch "$MPIEXEC" "${ONE_HOST[@]}" -n 2 "$XFERD" "${KEYS[@]}"
+    goes_on 1
+    give_up 1
 }
 
 @test "a rank that dies ends them all, and the next start serves" {
@@ -109,11 +112,21 @@ refused_size() {
 
 @test "a socket that is served already ends both ranks with a message" {
     start_xferd
-    run timeout -k 5 60 "$MPIEXEC" "${ONE_HOST[@]}" -n 2 "$XFERD" "${KEYS[@]}" -o store.root="$D/second" 3>&- </dev/null
+    run timeout -k 5 60 "$MPIEXEC" "${ONE_HOST[@]}" -n 2 "$XFERD" "${KEYS[@]}" -o store.root="$D/second" -o queue.database="$D/second.db" 3>&- </dev/null
     echo "$output"
     [ "$status" -ne 0 ]
     [ "$status" -ne 124 ]
     [[ $output == *"already served by pid $XFERD_PID"* ]]
+    still_serves
+}
+
+@test "a queue that is in use already ends both ranks with a message" {
+    start_xferd
+    run timeout -k 5 60 "$MPIEXEC" "${ONE_HOST[@]}" -n 2 "$XFERD" "${KEYS[@]}" -o store.root="$D/second" -o control.socket="$D/second.sock" 3>&- </dev/null
+    echo "$output"
+    [ "$status" -ne 0 ]
+    [ "$status" -ne 124 ]
+    [[ $output == *"$D/queue.db is in use by process $(rank_pid 0)"* ]]
     still_serves
 }
 

@@ -54,6 +54,30 @@ begin_moving() {
     within 10 some_job_moves
 }
 
+# only_files_but_of JOB NAME...: as only_files, but a partial file of that job, from which it goes on, may be there.
+only_files_but_of() {
+    local job=$1
+    shift
+    diff <(cd "$ROOT" && find . -mindepth 1 -path ./.xfer -prune -o -print | LC_ALL=C sort) \
+        <(for f; do echo "./$f"; done | LC_ALL=C sort) &&
+        [ -z "$(find "$ROOT/.xfer" -type f ! -name lock ! -path "*/partial/*-$job-*")" ]
+}
+
+# goes_on JOB: the transfer that was cut off is under way again, without anybody asking.
+goes_on() {
+    within 20 is_moving "$1"
+}
+
+is_moving() { [ "$(job_field "$1" '.state == "running" and .bytes_done > 0')" = true ]; }
+
+# give_up JOB [NAME...]: it is cancelled, and nothing of it stays.
+give_up() {
+    local job=$1
+    shift
+    ctl cancel "$job"
+    within 10 only_files "$@"
+}
+
 some_job_moves() { ctl --json list --state running | jq -e 'select(.bytes_done > 0)' >/dev/null; }
 
 # The client has ended: its exit status is $status.
@@ -114,4 +138,29 @@ quiet_second() {
 ours_are_stopped() {
     local p
     for p; do [ "$(ps -o stat= -p "$p" | cut -c1)" = T ] || return 1; done
+}
+
+# Every process of the daemon is killed at once, the supervisor first.
+end_everything() {
+    # shellcheck disable=SC2046
+    kill -KILL "$XFERD_PID" $(ours) 2>/dev/null || true
+    wait "$XFERD_PID" || true
+    XFERD_PID=
+    within 10 none_of_ours
+}
+
+# with_fault LIBRARY RULE...: the daemons that are started from here on meet it. RULE is KIND ERROR NTH PATH as arm() of ../proof/shim.py takes them; it counts
+# on over restarts.
+with_fault() {
+    command -v python3 >/dev/null || skip 'python3 is not installed'
+    [ -e "$1" ] || skip 'the shim was not built'
+    XFERD_AS=$(PYTHONPATH=$top_srcdir/tests PYTHONDONTWRITEBYTECODE=1 python3 - "$D/rules" "$@" <<'PY'
+import sys
+from proof.shim import Shim
+
+shim = Shim(sys.argv[2], sys.argv[1])
+shim.arm(0, sys.argv[3], sys.argv[4], int(sys.argv[5]), sys.argv[6])
+print("env", *(f"{name}={value}" for name, value in shim.environment().items()))
+PY
+    )
 }

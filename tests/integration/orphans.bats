@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 #
-# The supervisor is killed: everything else ends by itself, and whoever starts xferd again finds nothing in the way.
+# The supervisor is killed: everything else ends by itself, and whoever starts xferd again finds nothing in the way, and the jobs where they were.
 
 load xferd
 load life
@@ -26,9 +26,12 @@ ends_by_itself() {
     XFERD_PID=
 }
 
+# starts_again [JOB]: that one was under way, and is so again.
 starts_again() {
     start_xferd
     still_serves
+    [ $# -eq 0 ] || goes_on "$1"
+    [ $# -eq 0 ] || give_up "$1"
     only_files
     within 10 one_generation_left
     stop_xferd
@@ -40,13 +43,13 @@ starts_again() {
     begin_moving
     ends_by_itself supervisor
     within 10 nothing_left
-    only_files
+    only_files_but_of 1
     client_ends
     [ "$status" -eq 3 ]
     grep -q "$S" "$D/said"
     grep -q 'job 1' "$D/said"
     not grep -q 'goes on' "$D/said"
-    starts_again
+    starts_again 1
 }
 
 @test "the supervisor is killed when idle: all ends by itself, nothing is left" {
@@ -62,7 +65,7 @@ starts_again() {
     begin_moving --timeout 2
     ends_by_itself supervisor launcher
     local runtime=$RUNTIME shared=$SHARED
-    starts_again
+    starts_again 1
     [ ! -e "$runtime" ]
     [ ! -e "$shared" ]
 }
@@ -72,7 +75,7 @@ starts_again() {
     begin_moving --timeout 2
     ends_by_itself supervisor launcher rank0
     local runtime=$RUNTIME shared=$SHARED
-    starts_again
+    starts_again 1
     [ ! -e "$runtime" ]
     [ ! -e "$shared" ]
 }
@@ -82,7 +85,7 @@ starts_again() {
     begin_moving --timeout 2
     ends_by_itself supervisor launcher rank0 rank1
     local runtime=$RUNTIME shared=$SHARED
-    starts_again
+    starts_again 1
     [ ! -e "$runtime" ]
     [ ! -e "$shared" ]
 }
@@ -96,7 +99,8 @@ starts_again() {
     wait "$XFERD_PID" || true
     start_xferd
     still_serves
-    only_files
+    goes_on 1
+    give_up 1
     within 10 gone "${old[0]}"
     within 10 gone "${old[1]}"
     within 10 one_generation_left

@@ -456,7 +456,7 @@ END
 @test "1.5, 2^53, 2^53+1, negative numbers, zero and minus zero are no job" {
     py <<'END'
 with Client() as c:
-    for method in ("transfer.status", "transfer.wait", "transfer.cancel", "events.subscribe"):
+    for method in ("transfer.status", "transfer.wait", "transfer.cancel", "transfer.retry", "events.subscribe"):
         for job in ("1.5", "1.0000001", "9007199254740992", "9007199254740993", "1e16", "1e300", "1e400", "-1e400", "-1", "-0", "0", "-5",
                     "18446744073709551617", "4294967297e10", '"1"', "true", "null", "[1]", '{"job":1}', "1e-1", "5e-324"):
             c.refused("InvalidParams", '{"jsonrpc":"2.0","id":1,"method":"%s","params":{"job":%s}}' % (method, job), 1)
@@ -657,7 +657,7 @@ with Client() as c:
     documented = set()
     for line in open(os.environ["top_srcdir"] + "/proto/PROTOCOL.md", encoding="utf-8"):
         cells = [x.strip() for x in line.split("|")]
-        if len(cells) == 5 and cells[1].startswith("`") and cells[1].startswith(("`system.", "`transfer.", "`events.")):
+        if len(cells) == 5 and cells[1].startswith("`") and cells[1].startswith(("`system.", "`transfer.", "`queue.", "`events.")):
             documented.add(cells[1].strip("`"))
     equal({m["name"] for m in methods}, documented)
     for m in methods:
@@ -678,7 +678,9 @@ with Client() as c:
 
         def code(params):
             r = c.ask({"jsonrpc": "2.0", "id": 1, "method": m["name"], "params": params})
-            return r["error"]["data"]["name"] if "error" in r else "ok"
+            if "error" not in r or "is done" in r["error"]["message"]:  # a parameter that is fine, of a job that isn't
+                return "ok"
+            return r["error"]["data"]["name"]
 
         def taken(params):
             answer = code(params)
@@ -713,6 +715,8 @@ with Client() as c:
                 equal(code(dict(rest, **{p["name"]: v})), "InvalidParams", f"{m['name']} {p['name']}={v!r:.80}")
             if "or" in p:
                 taken(dict(rest, **{p["or"]: base64.b64encode(value_of(p).encode()).decode()}))
+        if m["name"].startswith("queue."):
+            c.call("queue.resume")
     c.refuses("InvalidParams", "system.describe", {"method": "none"})
 END
 }
@@ -745,13 +749,14 @@ with Client() as c:
     equal(check_job(c.call("transfer.submit", source=path, wait=True))["state"], "done")
     equal(c.call("transfer.submit", source=path + "?", wait=True)["state"], "failed")
     after = c.call("system.stats")
-    assert {"uptime", "generation", "clients", "oldest_queued", "peer", "store", "link", "jobs", "finished", "sent"} <= set(after), after
+    assert {"uptime", "generation", "clients", "oldest_queued", "peer", "store", "link", "queue", "jobs", "finished", "sent"} <= set(after), after
     equal(after["sent"]["bytes"] - before["sent"]["bytes"], 12345)
     equal(after["sent"]["files"] - before["sent"]["files"], 1)
     equal(after["finished"]["done"] - before["finished"]["done"], 1)
     equal(after["finished"]["failed"] - before["finished"]["failed"], 1)
     equal((after["clients"], after["generation"], after["peer"]["up"], after["store"]["root"]), (1, 1, True, ROOT))
     equal((after["jobs"]["queued"], after["jobs"]["running"]), (0, 0))
+    equal(after["queue"], {"paused": False, "draining": False})
     assert 0 < after["store"]["free_bytes"] <= after["store"]["total_bytes"], after
     assert after["link"]["lanes"] >= 1 and after["link"]["chunk"] >= 4096 and after["uptime"] >= before["uptime"] > 0, after
 END
@@ -878,7 +883,7 @@ END
 @test "a job that was never given is NoSuchJob" {
     py <<'END'
 with Client() as c:
-    for method in ("transfer.status", "transfer.wait", "transfer.cancel", "events.subscribe"):
+    for method in ("transfer.status", "transfer.wait", "transfer.cancel", "transfer.retry", "events.subscribe"):
         error = c.refuses("NoSuchJob", method, {"job": 10**9})
         equal(error["data"].get("job"), 10**9)
 END
@@ -905,6 +910,187 @@ with Client() as c:
     equal(check_job(c.call("transfer.wait", job=job, timeout=SECONDS))["state"], "done")
     equal(c.call("transfer.cancel", job=job)["state"], "done", "a job that has ended already")
     equal(c.call("transfer.wait", job=job, timeout=0)["state"], "done")
+os.unlink(path)
+END
+}
+
+@test "a key given twice is one job, with existing, whatever became of it, and with wait when it has ended" {
+    py <<'END'
+path = make_file("keyed", 1000)
+with Client() as c:
+    first = check_job(c.call("transfer.submit", source=path, key="k1", wait=True))
+    equal((first["state"], first["key"], first["existing"]), ("done", "k1", False))
+    for more in ({}, {"wait": True}):
+        again = check_job(c.call("transfer.submit", source=path, key="k1", **more))
+        equal((again["job"], again["state"], again["existing"]), (first["job"], "done", True))
+    equal(c.call("transfer.status", job=first["job"])["existing"], False)
+    failed = c.call("transfer.submit", source=path + "?", key="k2", wait=True)
+    again = c.call("transfer.submit", source=path + "?", key="k2", wait=True)
+    equal((again["job"], again["state"], again["existing"]), (failed["job"], "failed", True))
+    rank1 = rank_pid(c, 1)
+    large = make_file("keyed-large", 40 << 20)
+    os.kill(rank1, signal.SIGSTOP)
+    try:
+        first = c.call("transfer.submit", source=large, key="k3")
+        again = c.call("transfer.submit", source=large, key="k3")
+        equal((again["job"], again["existing"]), (first["job"], True))
+        c.say({"id": 9, "method": "transfer.submit", "params": {"source": large, "key": "k3", "wait": True}})
+        with Client() as other:
+            other.serves()
+    finally:
+        os.kill(rank1, signal.SIGCONT)
+    reply = c.reply()
+    equal((reply["id"], reply["result"]["job"], reply["result"]["state"], reply["result"]["existing"]), (9, first["job"], "done", True))
+os.unlink(large)
+END
+}
+
+@test "submissions of one key that come together are one job" {
+    py <<'END'
+path = make_file("together", 1000)
+request = {"method": "transfer.submit", "params": {"source": path, "key": "together"}}
+with Client() as c, Client() as d:
+    c.say(*(dict(request, id=i) for i in range(20)))
+    d.say([dict(request, id=i) for i in range(20)])
+    results = [c.reply()["result"] for _ in range(20)] + [r["result"] for r in d.reply()]
+equal(len({r["job"] for r in results}), 1)
+equal([r["existing"] for r in results].count(False), 1)
+END
+}
+
+@test "another request under a used key is KeyConflict, and makes no job" {
+    py <<'END'
+path, other = make_file("conflict", 1000), make_file("conflict-2", 10)
+with Client() as c:
+    job = c.call("transfer.submit", source=path, dest="conflict", key="conflict", priority=3, retries=2, wait=True)["job"]
+    same = {"source": path, "dest": "conflict", "key": "conflict", "priority": 3, "retries": 2}
+    equal(c.call("transfer.submit", same)["job"], job)
+    count = lambda: sum(c.call("system.stats")["jobs"].values())
+    before = count()
+    for change in ({"source": other}, {"dest": "elsewhere"}, {"dest": "conflict/"}, {"priority": 4}, {"retries": 1}, {"overwrite": "never"},
+                   {"sync": "none"}):
+        error = c.refuses("KeyConflict", "transfer.submit", same | change)
+        assert str(job) in error["message"], error
+        equal(error["data"]["job"], job)
+    equal(count(), before)
+END
+}
+
+@test "a job is its own under each key, and without one" {
+    py <<'END'
+path = make_file("keys", 10)
+with Client() as c:
+    jobs = [c.call("transfer.submit", {"source": path} | ({"key": key} if key else {}))["job"] for key in ("a", "b", "A", "a ", None, None)]
+    equal(len(set(jobs)), 6)
+END
+}
+
+@test "transfer.retry runs a job that has failed again, under its number" {
+    py <<'END'
+path = D + "/later"
+with Client() as c:
+    failed = c.call("transfer.submit", source=path, retries=5, wait=True)
+    equal((failed["state"], failed["attempts"], failed["retries"]), ("failed", 1, 5))
+    make_file("later", 1000)
+    again = check_job(c.call("transfer.retry", job=failed["job"]))
+    equal(again["job"], failed["job"])
+    done = check_job(c.call("transfer.wait", job=failed["job"]))
+    equal((done["state"], done["error"], done["attempts"]), ("done", None, 2))
+    same_file(path, ROOT + "/later")
+    error = c.refuses("InvalidParams", "transfer.retry", {"job": failed["job"]})
+    assert "done" in error["message"], error
+END
+}
+
+@test "transfer.retry of a cancelled job runs it, of one that waits or runs changes nothing" {
+    py <<'END'
+path = make_file("retried", 40 << 20)
+with Client() as c:
+    rank1 = rank_pid(c, 1)
+    os.kill(rank1, signal.SIGSTOP)
+    try:
+        running = c.call("transfer.submit", source=path)["job"]
+        queued = c.call("transfer.submit", source=path)["job"]
+        cancelled = c.call("transfer.submit", source=path, dest="elsewhere/x")["job"]
+        within(SECONDS, lambda: c.call("transfer.status", job=running)["bytes_done"] > 0)
+        for job, state in ((running, "running"), (queued, "queued")):
+            before = c.call("transfer.status", job=job)
+            again = check_job(c.call("transfer.retry", job=job))
+            equal((again["state"], again["attempts"], again["reason"]), (state, before["attempts"], before["reason"]))
+        c.say({"id": 5, "method": "transfer.cancel", "params": {"job": cancelled}})
+    finally:
+        os.kill(rank1, signal.SIGCONT)
+    state = c.reply()["result"]["state"]
+    if state == "cancelled":
+        equal(c.call("transfer.retry", job=cancelled)["state"] in ("queued", "running"), True)
+    for job in (running, queued, cancelled):
+        equal(c.call("transfer.wait", job=job)["state"], "done")
+    same_file(path, ROOT + "/elsewhere/x")
+os.unlink(path)
+END
+}
+
+@test "a paused queue takes jobs and starts none, until it is resumed" {
+    py <<'END'
+path = make_file("paused", 1000)
+with Client() as c:
+    equal(c.call("queue.pause"), {"paused": True, "draining": False, "queued": 0, "running": 0})
+    try:
+        job = c.call("transfer.submit", source=path, dest="paused-1")["job"]
+        waiting = check_job(c.call("transfer.status", job=job))
+        assert waiting["state"] == "queued" and "pause" in waiting["reason"], waiting
+        equal(c.call("queue.pause"), {"paused": True, "draining": False, "queued": 1, "running": 0}, "paused twice")
+        equal(c.call("system.stats")["queue"], {"paused": True, "draining": False})
+        assert not os.path.exists(ROOT + "/paused-1")
+    finally:
+        equal(c.call("queue.resume")["paused"], False)
+    equal(c.call("transfer.wait", job=job)["state"], "done")
+    equal(c.call("queue.resume"), {"paused": False, "draining": False, "queued": 0, "running": 0}, "resumed twice")
+END
+}
+
+@test "a draining queue refuses jobs, runs what it has, and is answered when it is empty" {
+    py <<'END'
+path = make_file("drained", 40 << 20)
+with Client() as c, Client() as d:
+    failed = c.call("transfer.submit", source=path + "?", wait=True)["job"]
+    rank1 = rank_pid(c, 1)
+    os.kill(rank1, signal.SIGSTOP)
+    try:
+        job = c.call("transfer.submit", source=path)["job"]
+        d.say({"id": 1, "method": "queue.drain"})
+        within(SECONDS, lambda: c.call("system.stats")["queue"]["draining"])
+        c.refuses("Draining", "transfer.submit", {"source": path})
+        c.refuses("Draining", "transfer.retry", {"job": failed})
+        equal(c.call("transfer.retry", job=job)["job"], job)
+    finally:
+        os.kill(rank1, signal.SIGCONT)
+    equal(d.reply()["result"], {"paused": False, "draining": True, "queued": 0, "running": 0})
+    equal(c.call("transfer.status", job=job)["state"], "done")
+    equal(c.call("queue.drain")["draining"], True, "an empty queue is drained at once")
+    c.refuses("Draining", "transfer.submit", {"source": path})
+    equal(c.call("queue.resume")["draining"], False)
+    equal(c.call("transfer.submit", source=path, wait=True)["state"], "done")
+os.unlink(path)
+END
+}
+
+@test "queue.resume answers those who wait for the end of a drain" {
+    py <<'END'
+path = make_file("resumed", 40 << 20)
+with Client() as c, Client() as d:
+    rank1 = rank_pid(c, 1)
+    os.kill(rank1, signal.SIGSTOP)
+    try:
+        job = c.call("transfer.submit", source=path)["job"]
+        d.say({"id": 1, "method": "queue.drain"}, {"id": 2, "method": "queue.drain"})
+        within(SECONDS, lambda: c.call("system.stats")["queue"]["draining"])
+        c.call("queue.resume")
+        for result in (d.reply()["result"], d.reply()["result"]):
+            equal((result["draining"], result["queued"] + result["running"]), (False, 1))
+    finally:
+        os.kill(rank1, signal.SIGCONT)
+    equal(c.call("transfer.wait", job=job)["state"], "done")
 os.unlink(path)
 END
 }

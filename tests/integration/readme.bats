@@ -76,7 +76,7 @@ $ROOT/a.bin" ]
     block '## Use it' >"$D/commands"
     grep -q '^xferd .*&$' "$D/commands"
     cd "$D"
-    for name in b.bin big.img; do
+    for name in b.bin big.img dump.gz; do
         make_file "$name" 54321
         chmod 0644 "$name"
     done
@@ -88,10 +88,10 @@ $ROOT/a.bin" ]
     within 30 ready
     grep -q "receiving root $D/incoming" "$LOG"
 
-    # watch goes on until it is ended; the number of a job is that of the one before; cancel has nothing to cancel by then
+    # watch goes on until it is ended; the number of a job is that of the one before; cancel has nothing to cancel by then, nor retry to retry
     sed -n '/^xferctl/p' "$D/commands" | with_real_file |
-        sed -e 's/ *#.*//' -e 's/xferctl watch/xferctl --timeout 0.3 watch || [ $? -eq 124 ]/' -e 's/\<7\>/"$JOB"/' \
-            -e 's/^\(xferctl send --no-wait .*\)/JOB=$(\1)/' -e 's/^xferctl cancel .*/& || [ $? -eq 1 ]/' >"$D/script"
+        sed -e 's/ *#.*//' -e 's/xferctl watch/xferctl --timeout 0.3 watch || [ $? -eq 124 ]/' -e 's/\<7\>/"$JOB"/g' \
+            -e 's/^\(xferctl send --no-wait .*\)/JOB=$(\1)/' -e 's/xferctl \(cancel\|retry\) "$JOB"/& || [ $? -eq 1 ]/g' >"$D/script"
     cat "$D/script"
     grep -q 'JOB=' "$D/script"
     run $as env PATH="$D/bin:$PATH" bash -e "$D/script"
@@ -103,6 +103,7 @@ $ROOT/a.bin" ]
     cmp a.bin incoming/results/a.bin
     cmp b.bin incoming/results/b.bin
     cmp big.img incoming/big.img
+    cmp dump.gz incoming/dump.gz
     [ "$($as "$XFERCTL" socket)" = "$XDG_RUNTIME_DIR/xfer/control.sock" ]
 }
 

@@ -239,7 +239,7 @@ JOB = {
     "job": INTEGER, "state": TEXT, "phase": TEXT, "reason": (str, NULL), "source": TEXT, "dest": TEXT, "dest_host": TEXT,
     "dest_path": TEXT, "bytes_total": INTEGER, "bytes_done": INTEGER, "bytes_resumed": INTEGER, "files_total": INTEGER,
     "files_done": INTEGER, "files_failed": INTEGER, "files_skipped": INTEGER, "rate": NUMBER, "digest": (dict, NULL),
-    "attempts": INTEGER, "not_before": (int, float, NULL), "priority": INTEGER, "key": (str, NULL), "existing": (bool,),
+    "attempts": INTEGER, "retries": INTEGER, "not_before": (int, float, NULL), "priority": INTEGER, "key": (str, NULL), "existing": (bool,),
     "submitted_at": NUMBER, "started_at": (int, float, NULL), "finished_at": (int, float, NULL), "uid": INTEGER,
     "exit_code": INTEGER, "error": (dict, NULL), "warnings": (list,),
 }
@@ -268,7 +268,10 @@ def check_job(job):
         equal(job["exit_code"], documented_errors()[job["error"]["data"]["name"]][1], str(job))
         equal(job["error"]["data"].get("job"), job["job"])
     else:
-        equal((job["error"], job["exit_code"]), (None, 0))
+        equal(job["exit_code"], 0, str(job))
+        if job["error"] is not None:  # of its last attempt
+            check_error(job["error"])
+            assert job["attempts"] > 0, job
     return job
 
 

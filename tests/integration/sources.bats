@@ -213,12 +213,12 @@ refused() {
 
 # ---- changes on the way
 
-# changed COMMAND...: done to $T/f while it is being sent; the transfer fails, and nothing comes of it
+# changed COMMAND...: done to $T/f while it is being sent; the attempt fails, and nothing comes of it
 changed() {
     make_file "$T/f" $SIXTEEN_MIB
     cp "$T/f" "$T/other"
     touch -d '2001-02-03 04:05:06.7' "$T/f"
-    begin_stalled "$T/f"
+    begin_stalled --retries=0 "$T/f"
     "$@"
     kill -CONT "$RANK1"
     fails 1 SourceChanged wait "$JOB"
@@ -252,7 +252,7 @@ move_the_directory() { mkdir "$T/d" && mv "$T/f" "$T/d/f"; }
 @test "a source that becomes shorter when a part of it is stored already" {
     truncate -s 800M "$T/f"
     echo old >"$ROOT/g"
-    begin_halfway "$T/f" --to g
+    begin_halfway --retries=0 "$T/f" --to g
     truncate -s 700M "$T/f"
     kill -CONT "$RANK1"
     fails 1 SourceChanged wait "$JOB"
@@ -265,7 +265,7 @@ move_the_directory() { mkdir "$T/d" && mv "$T/f" "$T/d/f"; }
     make_file "$T/f" $SIXTEEN_MIB
     make_file "$T/g" $SIXTEEN_MIB
     ln -s f "$T/link"
-    begin_stalled "$T/link"
+    begin_stalled --retries=0 "$T/link"
     ln -sfn g "$T/link"
     kill -CONT "$RANK1"
     fails 1 SourceChanged wait "$JOB"
@@ -276,7 +276,7 @@ move_the_directory() { mkdir "$T/d" && mv "$T/f" "$T/d/f"; }
 @test "a source that changed leaves what it was to replace" {
     make_file "$T/f" $SIXTEEN_MIB
     echo old >"$ROOT/f"
-    begin_stalled "$T/f"
+    begin_stalled --retries=0 "$T/f"
     truncate -s 1 "$T/f"
     kill -CONT "$RANK1"
     fails 1 SourceChanged wait "$JOB"
@@ -286,13 +286,36 @@ move_the_directory() { mkdir "$T/d" && mv "$T/f" "$T/d/f"; }
 
 @test "a source that changed can be sent again" {
     make_file "$T/f" $SIXTEEN_MIB
-    begin_stalled "$T/f"
+    begin_stalled --retries=0 "$T/f"
     truncate -s 1M "$T/f"
     kill -CONT "$RANK1"
     fails 1 SourceChanged wait "$JOB"
     ctl send "$T/f"
     cmp "$T/f" "$ROOT/f"
     only_files f
+}
+
+@test "a source that changed is sent again by itself, from its beginning" {
+    truncate -s 800M "$T/f"
+    echo old >"$ROOT/g"
+    begin_halfway "$T/f" --to g
+    make_file "$T/h" $SIXTEEN_MIB
+    cat "$T/h" | dd of="$T/f" conv=notrunc status=none
+    kill -CONT "$RANK1"
+    ctl wait "$JOB"
+    [ "$(job_field "$JOB" '"\(.attempts) \(.bytes_resumed) \(.bytes_done)"')" = "2 0 838860800" ]
+    cmp "$T/f" "$ROOT/g"
+    only_files g
+}
+
+@test "a source that is removed on the way is not waited for" {
+    make_file "$T/f" $SIXTEEN_MIB
+    begin_stalled "$T/f"
+    rm "$T/f"
+    kill -CONT "$RANK1"
+    fails 5 NoSuchFile wait "$JOB"
+    [ "$(job_field "$JOB" .attempts)" -eq 2 ]
+    only_files
 }
 
 @test "a file that is written all the time is refused or whole, and stops nobody" {
@@ -338,7 +361,7 @@ move_the_directory() { mkdir "$T/d" && mv "$T/f" "$T/d/f"; }
     for f in small large; do cmp "$there/$f" "$ROOT/$f"; done
     [ "$(stat -c '%a %.9Y' "$ROOT/large")" = '640 1234567890.123456789' ]
     make_file "$there/f" $SIXTEEN_MIB
-    begin_stalled "$there/f" --to g
+    begin_stalled --retries=0 "$there/f" --to g
     truncate -s 5M "$there/f"
     kill -CONT "$RANK1"
     fails 1 SourceChanged wait "$JOB"

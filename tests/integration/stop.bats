@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 #
-# The orderly end: exit 0 within five seconds, whoever waits is told, nothing is left.
+# The orderly end: exit 0 within five seconds, whoever waits is told, nothing is left but the queue, from which the next start goes on.
 
 load xferd
 load life
@@ -46,24 +46,55 @@ stops() {
     not grep -i warning "$LOG"
 }
 
-@test "SIGTERM in the middle of a transfer: the client is told, no partial file stays" {
+@test "SIGTERM in the middle of a transfer: the client is told, the next start goes on with it" {
     start_slow
     begin_moving --timeout 3
     open_raw
     stops TERM
-    only_files
+    only_files_but_of 1
     within 5 gone "$LISTENER"
     client_ends
     [ "$status" -eq 124 ]
     grep -q 'job 1' "$D/said"
     not grep -q 'goes on' "$D/said"
+    start_xferd
+    goes_on 1
+    give_up 1
+}
+
+@test "SIGTERM in the middle of a transfer: what was there is not sent again" {
+    start_slow
+    make_file "$D/f" 500000000
+    ctl send --no-wait --sync=none "$D/f"
+    JOB=1
+    within 20 job_has_sent $((80 * 1024 * 1024))
+    stops TERM
+    only_files_but_of 1
+    start_xferd
+    within 60 job_is 1 done
+    cmp "$D/f" "$ROOT/f"
+    [ "$(job_field 1 '.bytes_resumed > 0')" = true ]
+    [ "$(job_field 1 .attempts)" -eq 2 ]
+    only_files f
+}
+
+@test "SIGTERM again and again: no stop counts against the retries" {
+    start_slow -o queue.retries=0
+    begin_moving --timeout 1
+    for attempt in 2 3; do
+        stops TERM
+        start_slow -o queue.retries=0
+        goes_on 1
+        [ "$(job_field 1 .attempts)" -eq "$attempt" ]
+    done
+    give_up 1
 }
 
 @test "SIGINT in the middle of a transfer" {
     start_slow
     begin_moving --timeout 1
     stops INT
-    only_files
+    only_files_but_of 1
 }
 
 @test "who waits on the socket in the middle of a transfer is told Stopping" {
@@ -106,7 +137,7 @@ has_queued() { [ "$(call system.stats | jq .jobs.queued)" -gt 0 ]; }
     client_ends
     case $(jq -r '.result.state // .error.data.name' "$D/said") in
     done) cmp "$D/f" "$ROOT/f" ;;
-    Stopping) only_files ;;
+    Stopping) only_files_but_of 1 ;;
     *) false ;;
     esac
 }
@@ -196,7 +227,7 @@ stops_early() {
     XFERD_PID=
     [ "$status" -eq 0 ]
     nothing_left
-    only_files
+    only_files_but_of 1
     [ ! -e "$S" ]
 }
 

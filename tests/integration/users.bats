@@ -120,6 +120,56 @@ $job
     cmp "$D/big" "$ROOT/big"
 }
 
+@test "a stranger may not retry another's job, its owner and root may" {
+    open_to_all
+    run ctl_as $A --json send "$D/later"
+    [ "$status" -eq 5 ]
+    JOB=$(jq .job <<<"$output")
+    make_file "$D/later" 5000
+    run ctl_as $B --json retry "$JOB"
+    echo "$output"
+    [ "$status" -eq 4 ]
+    [ "$(jq -r '.error.data.name, .error.data.job' <<<"$output")" = "PermissionDenied
+$JOB" ]
+    job_is "$JOB" failed
+    ctl_as $A retry "$JOB"
+    ctl wait "$JOB"
+    run ctl_as $A --json send "$D/later-2"
+    JOB=$(jq .job <<<"$output")
+    make_file "$D/later-2" 5000
+    ctl retry "$JOB"
+    ctl wait "$JOB"
+}
+
+@test "pause, resume and drain are for administrators" {
+    open_to_all -o control.admins=$B
+    for command in pause resume drain; do
+        run ctl_as $A --json $command
+        echo "$output"
+        [ "$status" -eq 4 ]
+        [ "$(jq -r .error.data.name <<<"$output")" = PermissionDenied ]
+    done
+    [ "$(call system.stats | jq -c .queue)" = '{"paused":false,"draining":false}' ]
+    ctl_as $B pause
+    run ctl_as $A resume
+    [ "$status" -eq 4 ]
+    [ "$(call system.stats | jq -c .queue.paused)" = true ]
+    ctl_as $B resume
+    ctl_as $B drain
+    ctl resume
+}
+
+@test "keys belong to their users" {
+    open_to_all
+    local a b
+    a=$(ctl_as $A send --no-wait --key k "$D/small" --to a)
+    b=$(ctl_as $B send --no-wait --key k "$D/big" --to b)
+    [ "$a" != "$b" ]
+    [ "$(ctl_as $A send --no-wait --key k "$D/small" --to a)" = "$a" ]
+    [ "$(ctl_as $B send --no-wait --key k "$D/big" --to b)" = "$b" ]
+    ctl wait "$a" "$b"
+}
+
 @test "administrators are named by uid, by name and by group" {
     open_to_all -o control.admins="$A, @64077 nobody"
     begin_stalled "$D/big"

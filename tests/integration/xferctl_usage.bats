@@ -51,7 +51,7 @@ as_nobody() {
 }
 
 @test "commands that are not there yet are usage errors" {
-    for command in retry pause resume drain limit reload; do
+    for command in limit reload; do
         usage "unknown command '$command'" $command
     done
 }
@@ -61,11 +61,15 @@ as_nobody() {
     usage "unknown option '-x'" -x status
     usage "unknown option '--prometheus'" stats --prometheus
     usage "unknown option '--to'" list --to x
+    usage "unknown option '--key'" wait --key k 1
+    usage "unknown option '--retries'" retry --retries 1 1
 }
 
 @test "an option that lacks its value is a usage error" {
     usage "needs a value" send a --to
     usage "needs a value" status -s
+    usage "needs a value" send a --key
+    usage "needs a value" send a --retries
 }
 
 @test "an option that takes no value refuses one" {
@@ -73,18 +77,22 @@ as_nobody() {
 }
 
 @test "a command without the arguments that it needs is a usage error" {
-    for command in send wait cancel call; do
+    for command in send wait cancel retry call; do
         usage 'usage: xferctl' $command
     done
     usage 'send: no source given' send
     usage 'wait: no job given' wait
     usage 'cancel: no job given' cancel
+    usage 'retry: no job given' retry
     usage 'call: no method given' call
 }
 
 @test "a command with arguments that it does not take is a usage error" {
     usage 'unexpected argument' list a
     usage 'unexpected argument' status 1 2
+    usage 'unexpected argument' pause 1
+    usage 'unexpected argument' resume all
+    usage 'unexpected argument' drain 5min
     usage 'unexpected argument' call a '{}' b
 }
 
@@ -92,6 +100,7 @@ as_nobody() {
     for job in 0 1x x 1.5 +1 ' 1' '' 9007199254740993 99999999999999999999; do
         usage 'positive' wait "$job"
         usage 'positive' cancel "$job"
+        usage 'positive' retry "$job"
         usage 'positive' status "$job"
         usage 'positive' watch "$job"
     done
@@ -122,6 +131,24 @@ as_nobody() {
     usage '--priority' send --priority -101 a
     usage '--priority' send --priority=1.5 a
     usage '--to' send --to= a
+    for retries in -1 1000001 1.5 '' x 3x ' 3'; do
+        usage '--retries' send --retries="$retries" a
+    done
+}
+
+@test "a key has 1 to 255 bytes of UTF-8" {
+    usage '--key' send --key= a
+    usage '--key' send --key="$(printf '%0256d' 0)" a
+    usage '--key' send --key=$'\xff' a
+    for key in k "$(printf '%0255d' 0)" $'n\xc3\xa4chtlich 7'; do
+        run "$XFERCTL" -s "$none" send --key "$key" a
+        echo "$output"
+        [ "$status" -eq 3 ]
+    done
+}
+
+@test "a key is for one source" {
+    usage '--key is for one source' send --key k a b
 }
 
 @test "the values of list's options are checked" {
@@ -211,7 +238,7 @@ as_nobody() {
 
 @test "a stale socket is no daemon" {
     stale_socket "$home/stale.sock"
-    for command in status list 'send a' 'wait 1' 'cancel 1' 'watch' 'ping' 'stats' 'call system.ping'; do
+    for command in status list 'send a' 'wait 1' 'cancel 1' 'retry 1' pause resume drain 'watch' 'ping' 'stats' 'call system.ping'; do
         run "$XFERCTL" -s "$home/stale.sock" $command
         echo "$output"
         [ "$status" -eq 3 ]
@@ -220,7 +247,7 @@ as_nobody() {
 }
 
 @test "where there is no daemon, nothing is said of the jobs" {
-    for command in 'wait 1' 'cancel 1 2' 'watch 1' 'send a'; do
+    for command in 'wait 1' 'cancel 1 2' 'retry 1 2' 'watch 1' 'send a' 'send --key k a' drain; do
         run "$XFERCTL" -s "$none" $command
         echo "$output"
         [ "$status" -eq 3 ]
@@ -362,14 +389,14 @@ as_nobody() {
     for way in help --help -h; do
         run "$XFERCTL" $way
         [ "$status" -eq 0 ]
-        for command in send status list wait watch cancel ping stats call socket version help; do
+        for command in send status list wait watch cancel retry pause resume drain ping stats call socket version help; do
             grep -q "^  $command" <<<"$output"
         done
     done
 }
 
 @test "every command tells its own help" {
-    for command in send status list wait watch cancel ping stats call socket version help; do
+    for command in send status list wait watch cancel retry pause resume drain ping stats call socket version help; do
         run "$XFERCTL" help $command
         [ "$status" -eq 0 ]
         [[ $output == "usage: xferctl $command"* ]]

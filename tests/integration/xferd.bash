@@ -66,7 +66,7 @@ none_of_ours() { [ -z "$(ours)" ]; }
 # start_xferd [ARGUMENT...]: a private daemon with everything under $D; returns when it is ready.
 start_xferd() {
     XFER_TEST_DIR=$D ${XFERD_AS-} "$XFERD" -o control.socket="$S" -o queue.database="$D/queue.db" -o store.root="$ROOT" \
-        -o link.timeout=600 "$@" \
+        -o link.timeout=600 -o queue.retry_delay=20ms "$@" \
         >>"$LOG" 2>&1 </dev/null 3>&- &
     XFERD_PID=$!
     within 30 ready_or_gone
@@ -116,7 +116,7 @@ job_moves() { [ "$(job_field "$1" '.bytes_done > 0')" = true ]; }
 fails() {
     local exit_code=$1 name=$2 status=0
     shift 2
-    FAILURE=$(ctl --json "$@" 2>&1) || status=$?
+    FAILURE=$(ctl --json -q "$@" 2>&1) || status=$?
     echo "exit $status: $FAILURE"
     [ "$status" -eq "$exit_code" ] && [ "$(jq -r .error.data.name <<<"$FAILURE")" = "$name" ]
 }

@@ -21,6 +21,8 @@ struct send {
     const struct send_events *events;
     void *user;
     struct xfer_error why; /* of the cancel; code XFER_OK: none */
+    bool keep;
+    bool again; /* of the request */
 };
 
 struct sender {
@@ -34,7 +36,8 @@ struct sender {
 
 const char *send_phase_name(enum send_phase phase)
 {
-    static const char *const names[] = {"opening", "waiting", "sending", "storing"};
+    static const char *const names[] = {"opening", "waiting", "verifying",
+                                        "sending", "storing", "verifying"};
 
     return names[phase];
 }
@@ -63,6 +66,7 @@ struct send *sender_start(struct sender *s, const struct send_request *request,
         s->on_start(request->job);
     send->sender = s;
     send->job = request->job;
+    send->again = request->again;
     send->events = events;
     send->user = user;
     send->next = s->sends;
@@ -72,9 +76,10 @@ struct send *sender_start(struct sender *s, const struct send_request *request,
     return send;
 }
 
-void sender_cancel(struct send *send, const struct xfer_error *why)
+void sender_cancel(struct send *send, const struct xfer_error *why, bool keep)
 {
     send->why = *why;
+    send->keep = keep;
 }
 
 static inline struct send *fake_find(const struct sender *s, uint64_t job)
@@ -86,11 +91,18 @@ static inline struct send *fake_find(const struct sender *s, uint64_t job)
     return send;
 }
 
-static inline void fake_progress(struct sender *s, uint64_t job, int64_t done, int64_t total)
+static inline void fake_phase(struct sender *s, uint64_t job, enum send_phase phase, int64_t done,
+                              int64_t total)
 {
     struct send *send = fake_find(s, job);
+    struct send_progress progress = {.phase = phase, .bytes_done = done, .bytes_total = total};
 
-    send->events->progress(send->user, SEND_SENDING, done, total);
+    send->events->progress(send->user, &progress);
+}
+
+static inline void fake_progress(struct sender *s, uint64_t job, int64_t done, int64_t total)
+{
+    fake_phase(s, job, SEND_SENDING, done, total);
 }
 
 /* The transfer ends with that error (NULL: stored, of that size), or if it was cancelled and no

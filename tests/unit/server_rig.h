@@ -27,6 +27,7 @@
 #include "daemon/control/server.h"
 #include "proto/control_reply.h"
 #include "proto/lines.h"
+#include "tests/unit/fake_queue_db.h"
 #include "tests/unit/fake_sender.h"
 
 struct link {
@@ -34,6 +35,8 @@ struct link {
     void (*pong)(void *user, double round_trip);
     void *pong_user;
     int pings;
+    uint64_t forgotten[16]; /* jobs of FORGET */
+    size_t n_forgotten;
 };
 
 const struct link_peer *link_peer(const struct link *link)
@@ -63,11 +66,18 @@ int link_ping(struct link *link, void (*done)(void *user, double round_trip), vo
     return 0;
 }
 
+void link_send_forget(struct link *link, const uint64_t *jobs, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        link->forgotten[link->n_forgotten++ % 16] = jobs[i];
+}
+
 static struct rig {
     struct ev_loop *loop;
     struct conf conf;
     struct link link;
     struct sender sender;
+    struct queue *queue;
     struct server *server;
     int listen_fd;
     char dir[64], socket[96];
@@ -94,17 +104,34 @@ static inline void settle(void)
 static inline void start_server(struct link *link)
 {
     struct xfer_error err = XFER_ERROR_INIT;
+    struct queue_options queue_options = {.path = "/nowhere"};
     struct server_options options = {.loop = rig.loop,
                                      .conf = &rig.conf,
                                      .listen_fd = rig.listen_fd,
                                      .link = link,
                                      .sender = &rig.sender,
                                      .generation = 3,
-                                     .queue_id = "0123456789abcde",
                                      .host = "hosta"};
 
+    rig.queue = queue_open(rig.loop, &queue_options, &err);
+    assert_non_null(rig.queue);
+    options.queue = rig.queue;
     rig.server = server_create(&options, &err);
     assert_non_null(rig.server);
+}
+
+static inline void end_server(void)
+{
+    server_destroy(rig.server);
+    queue_close(rig.queue, 1);
+    fake_drop_all(&rig.sender);
+}
+
+/* As after the death of the rank: what is recorded is there again. */
+static inline void restart_server(struct link *link)
+{
+    end_server();
+    start_server(link);
 }
 
 static inline int rig_set_up(void **state)
@@ -124,6 +151,8 @@ static inline int rig_set_up(void **state)
     assert_int_equal(listen(rig.listen_fd, 4096), 0);
     rig.loop = ev_loop_new(0);
     rig.sender.room_max = 2;
+    rig.conf.queue_retry_delay = rig.conf.queue_retry_delay_max = 1e6;
+    rig.conf.queue_history = 100000;
     rig.link.peer = (struct link_peer){.rank = 1,
                                        .pid = 4711,
                                        .host = "hostb",
@@ -137,8 +166,8 @@ static inline int rig_set_up(void **state)
 static inline int rig_tear_down(void **state)
 {
     (void)state;
-    server_destroy(rig.server);
-    fake_drop_all(&rig.sender);
+    end_server();
+    fake_db_reset();
     ev_loop_destroy(rig.loop);
     close(rig.listen_fd);
     unlink(rig.socket);

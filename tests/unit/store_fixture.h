@@ -106,7 +106,7 @@ static inline int put(struct store *store, const struct wire_meta *meta, const v
     if (file == NULL)
         return -1;
     if (len > 0 && store_write(file, data, len, err) != 0) {
-        store_abort(file);
+        store_abort(file, false);
         return -1;
     }
     verdict_of(&verdict, data, len);

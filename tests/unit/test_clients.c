@@ -431,11 +431,25 @@ static void mark(struct ev_loop *loop, ev_timer *w, int revents)
     ev_break(loop, EVBREAK_ALL);
 }
 
+/* How often the loop turns in that time. */
+static unsigned turns_within(double seconds)
+{
+    unsigned before = ev_iteration(rig.loop);
+    ev_timer timer;
+    bool over = false;
+
+    ev_timer_init(&timer, mark, seconds, 0.);
+    timer.data = &over;
+    ev_now_update(rig.loop);
+    ev_timer_start(rig.loop, &timer);
+    while (!over)
+        ev_run(rig.loop, EVRUN_ONCE);
+    return ev_iteration(rig.loop) - before;
+}
+
 static void an_idle_service_never_wakes_up(void **state)
 {
     struct peer p;
-    ev_timer timer;
-    bool over = false;
 
     (void)state;
     peer_connect(&p);
@@ -445,14 +459,9 @@ static void an_idle_service_never_wakes_up(void **state)
     fake_progress(&rig.sender, 1, 1, 2);
     fake_end(&rig.sender, 1, 2, NULL);
     settle();
-    ev_timer_init(&timer, mark, 0.3, 0.);
-    timer.data = &over;
-    ev_now_update(rig.loop);
-    ev_timer_start(rig.loop, &timer);
-    unsigned before = ev_iteration(rig.loop);
-    while (!over)
-        ev_run(rig.loop, EVRUN_ONCE);
-    assert_true(ev_iteration(rig.loop) - before <= 2);
+    /* one late event and one record that was held back, of which nothing is left to be done */
+    assert_true(turns_within(0.3) <= 4);
+    assert_true(turns_within(0.3) <= 2);
     peer_close(&p);
 }
 

@@ -59,6 +59,7 @@ static struct control_job example(void)
         .rate = 1234.5,
         .has_digest = true,
         .attempts = 2,
+        .retries = 1000000,
         .not_before = 1700000000.25,
         .priority = -7,
         .key = key,
@@ -109,6 +110,7 @@ static void a_job_comes_back_the_same(void **state)
     assert_true(back.has_digest);
     assert_memory_equal(back.digest, job.digest, XFER_DIGEST_SIZE);
     assert_int_equal(back.attempts, 2);
+    assert_int_equal(back.retries, 1000000);
     assert_true(back.not_before == 1700000000.25);
     assert_int_equal(back.priority, -7);
     assert_string_equal(back.key, key);
@@ -148,12 +150,12 @@ static void a_destination_beneath_a_long_root_comes_back(void **state)
 static void a_job_has_every_member_of_the_protocol(void **state)
 {
     static const char *const names[] = {
-        "job",           "state",       "phase",        "reason",       "source",
-        "dest",          "dest_host",   "dest_path",    "bytes_total",  "bytes_done",
-        "bytes_resumed", "files_total", "files_done",   "files_failed", "files_skipped",
-        "rate",          "digest",      "attempts",     "not_before",   "priority",
-        "key",           "existing",    "submitted_at", "started_at",   "finished_at",
-        "uid",           "exit_code",   "error",        "warnings",
+        "job",           "state",       "phase",      "reason",       "source",
+        "dest",          "dest_host",   "dest_path",  "bytes_total",  "bytes_done",
+        "bytes_resumed", "files_total", "files_done", "files_failed", "files_skipped",
+        "rate",          "digest",      "attempts",   "retries",      "not_before",
+        "priority",      "key",         "existing",   "submitted_at", "started_at",
+        "finished_at",   "uid",         "exit_code",  "error",        "warnings",
     };
     struct control_job job = {.job = 1};
     char *text = control_job_encode(&job);
@@ -188,6 +190,27 @@ static void what_a_job_has_not_is_null(void **state)
     assert_holds(text, "\"warnings\":[]");
     assert_holds(text, "\"dest_path\":\"\"");
     free(text);
+}
+
+static void a_queued_job_tells_why_its_last_attempt_failed(void **state)
+{
+    struct xfer_error err = XFER_ERROR_INIT, why = XFER_ERROR_INIT;
+    struct control_job job = example(), back;
+
+    (void)state;
+    error_set(&why, XFER_NO_SPACE, "no space left");
+    job.state = JOB_QUEUED;
+    job.exit_code = 0;
+    job.error = &why;
+    char *text = control_job_encode(&job);
+    assert_json(text);
+    assert_int_equal(control_job_parse(text, &back, &err), 0);
+    free(text);
+    assert_int_equal(back.state, JOB_QUEUED);
+    assert_int_equal(back.exit_code, 0);
+    assert_non_null(back.error);
+    assert_int_equal(back.error->code, XFER_NO_SPACE);
+    control_job_free(&back);
 }
 
 static void integers_are_printed_as_integers(void **state)
@@ -399,7 +422,8 @@ static void hello_comes_back_the_same(void **state)
                                   .queue_id = "00ff",
                                   .boot_id = "aa",
                                   .n_ranks = 2,
-                                  .ranks = {{0, "here", 11}, {1, "there", 12}}},
+                                  .ranks = {{0, "here", 11}, {1, "there", 12}},
+                                  .jobs_finished_kept = 77},
                          back;
 
     (void)state;
@@ -414,9 +438,13 @@ static void hello_comes_back_the_same(void **state)
     assert_int_equal(back.ranks[1].rank, 1);
     assert_string_equal(back.ranks[1].host, "there");
     assert_int_equal(back.ranks[1].pid, 12);
+    assert_int_equal(back.jobs_finished_kept, 77);
     assert_holds(text, "\"server\":\"xferd\"");
     assert_holds(text, "\"submit.overwrite\"");
+    assert_holds(text, "\"submit.key\"");
+    assert_holds(text, "\"submit.retries\"");
     assert_holds(text, "\"line_bytes\":1048576");
+    assert_holds(text, "\"jobs_finished_kept\":77");
     free(text);
 }
 
@@ -447,6 +475,49 @@ static void ping_comes_back_the_same(void **state)
     free(text);
 }
 
+static void the_state_of_the_queue_comes_back_the_same(void **state)
+{
+    struct xfer_error err = XFER_ERROR_INIT;
+    struct control_queue queue = {.paused = true, .queued = 12, .running = 3}, back;
+
+    (void)state;
+    char *text = control_queue_encode(&queue);
+    assert_string_equal(text, "{\"paused\":true,\"draining\":false,\"queued\":12,\"running\":3}");
+    assert_int_equal(control_queue_parse(text, &back, &err), 0);
+    free(text);
+    assert_true(back.paused);
+    assert_false(back.draining);
+    assert_int_equal(back.queued, 12);
+    assert_int_equal(back.running, 3);
+
+    queue = (struct control_queue){.draining = true};
+    text = control_queue_encode(&queue);
+    assert_int_equal(control_queue_parse(text, &back, &err), 0);
+    free(text);
+    assert_false(back.paused);
+    assert_true(back.draining);
+}
+
+static void a_broken_state_of_the_queue_is_a_protocol_error(void **state)
+{
+    static const char *const broken[] = {"",
+                                         "[]",
+                                         "{\"paused\":1}",
+                                         "{\"draining\":null}",
+                                         "{\"queued\":\"1\"}",
+                                         "{\"running\":0.5}"};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(broken) / sizeof(*broken); i++) {
+        struct xfer_error err = XFER_ERROR_INIT;
+        struct control_queue queue;
+
+        if (control_queue_parse(broken[i], &queue, &err) == 0)
+            fail_msg("%s was taken", broken[i]);
+        assert_int_equal(err.code, XFER_PROTOCOL);
+    }
+}
+
 static void stats_come_back_the_same(void **state)
 {
     struct xfer_error err = XFER_ERROR_INIT;
@@ -466,13 +537,15 @@ static void stats_come_back_the_same(void **state)
                                   .sent_bytes = 10,
                                   .sent_files = 11,
                                   .oldest_queued = 1.5,
-                                  .generation = 3},
+                                  .generation = 3,
+                                  .paused = true},
                          back;
 
     (void)state;
     char *text = control_stats_encode(&stats);
     assert_json(text);
     assert_holds(text, "\"total_bytes\":null");
+    assert_holds(text, "\"queue\":{\"paused\":true,\"draining\":false}");
     assert_int_equal(control_stats_parse(text, &back, &err), 0);
     free(text);
     assert_true(back.uptime == 5.5 && back.peer_up && back.oldest_queued == 1.5);
@@ -490,6 +563,8 @@ static void stats_come_back_the_same(void **state)
     assert_int_equal(back.sent_bytes, 10);
     assert_int_equal(back.sent_files, 11);
     assert_int_equal(back.generation, 3);
+    assert_true(back.paused);
+    assert_false(back.draining);
 }
 
 static void the_list_of_methods_names_all(void **state)
@@ -823,7 +898,7 @@ static void the_document_lists_every_method(void **state)
 
 static void the_document_tells_every_limit_of_hello(void **state)
 {
-    struct control_hello hello = {.version = "1"};
+    struct control_hello hello = {.version = "1", .jobs_finished_kept = 100000};
     char *text = protocol_document(), *encoded = control_hello_encode(&hello);
     struct json_slice limits;
 
@@ -849,6 +924,7 @@ int main(void)
         cmocka_unit_test(a_destination_beneath_a_long_root_comes_back),
         cmocka_unit_test(a_job_has_every_member_of_the_protocol),
         cmocka_unit_test(what_a_job_has_not_is_null),
+        cmocka_unit_test(a_queued_job_tells_why_its_last_attempt_failed),
         cmocka_unit_test(integers_are_printed_as_integers),
         cmocka_unit_test(numbers_are_finite_and_short),
         cmocka_unit_test(a_digest_is_hexadecimal),
@@ -862,6 +938,8 @@ int main(void)
         cmocka_unit_test(hello_comes_back_the_same),
         cmocka_unit_test(more_ranks_than_there_is_room_for_are_skipped),
         cmocka_unit_test(ping_comes_back_the_same),
+        cmocka_unit_test(the_state_of_the_queue_comes_back_the_same),
+        cmocka_unit_test(a_broken_state_of_the_queue_is_a_protocol_error),
         cmocka_unit_test(stats_come_back_the_same),
         cmocka_unit_test(the_list_of_methods_names_all),
         cmocka_unit_test(every_method_can_be_described),

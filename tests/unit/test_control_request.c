@@ -115,6 +115,8 @@ static void parameters_that_are_not_given_have_their_initial_values(void **state
     assert_int_equal(p->overwrite, OVERWRITE_REPLACE);
     assert_int_equal(p->sync, SYNC_FILE);
     assert_int_equal(p->priority, 0);
+    assert_int_equal(p->retries, -1);
+    assert_null(p->key);
     assert_false(p->wait);
     assert_int_equal(p->state, -1);
     assert_int_equal(p->limit, -1);
@@ -126,7 +128,7 @@ static void all_parameters_of_submit_are_taken(void **state)
 {
     struct control_message *m =
         submit_taken(",\"dest\":\"d/\",\"overwrite\":\"never\",\"sync\":\"none\","
-                     "\"priority\":-100,\"wait\":true");
+                     "\"priority\":-100,\"retries\":0,\"key\":\"n\\u00e4chtlich 7\",\"wait\":true");
     const struct control_params *p = &m->requests[0].params;
 
     (void)state;
@@ -134,6 +136,9 @@ static void all_parameters_of_submit_are_taken(void **state)
     assert_int_equal(p->overwrite, OVERWRITE_NEVER);
     assert_int_equal(p->sync, SYNC_NONE);
     assert_int_equal(p->priority, -100);
+    assert_int_equal(p->retries, 0);
+    assert_string_equal(p->key, "n\xc3\xa4"
+                                "chtlich 7");
     assert_true(p->wait);
     control_message_free(m);
 }
@@ -734,9 +739,11 @@ static void a_missing_parameter_is_refused(void **state)
 static void a_parameter_of_the_wrong_type_is_refused(void **state)
 {
     static const char *const broken[] = {
-        ",\"dest\":1",      ",\"dest\":null",     ",\"dest\":[\"x\"]", ",\"dest_b64\":5",
-        ",\"wait\":1",      ",\"wait\":\"true\"", ",\"wait\":null",    ",\"priority\":\"1\"",
-        ",\"priority\":{}", ",\"overwrite\":0",   ",\"sync\":true",    ",\"priority\":true",
+        ",\"dest\":1",        ",\"dest\":null",     ",\"dest\":[\"x\"]", ",\"dest_b64\":5",
+        ",\"wait\":1",        ",\"wait\":\"true\"", ",\"wait\":null",    ",\"priority\":\"1\"",
+        ",\"priority\":{}",   ",\"overwrite\":0",   ",\"sync\":true",    ",\"priority\":true",
+        ",\"retries\":\"3\"", ",\"retries\":null",  ",\"key\":7",        ",\"key\":null",
+        ",\"key\":[\"a\"]",
     };
 
     (void)state;
@@ -749,6 +756,7 @@ static void a_fraction_is_no_integer(void **state)
     (void)state;
     submit_refused(",\"priority\":1.5");
     submit_refused(",\"priority\":1e-3");
+    submit_refused(",\"retries\":0.5");
     params_refused("transfer.status", "{\"job\":0.9999999}");
 }
 
@@ -767,6 +775,8 @@ static void an_integer_out_of_its_range_is_refused(void **state)
     (void)state;
     submit_refused(",\"priority\":101");
     submit_refused(",\"priority\":-101");
+    submit_refused(",\"retries\":-1");
+    submit_refused(",\"retries\":1000001");
     params_refused("transfer.status", "{\"job\":0}");
     params_refused("transfer.status", "{\"job\":-1}");
     params_refused("transfer.list", "{\"limit\":1001}");
@@ -780,6 +790,31 @@ static void seconds_out_of_their_range_are_refused(void **state)
     params_refused("transfer.wait", "{\"job\":1,\"timeout\":1e999}");
     params_refused("transfer.wait", "{\"job\":1,\"timeout\":1e10}");
     params_refused("transfer.wait", "{\"job\":1,\"timeout\":\"5s\"}");
+}
+
+static void a_key_has_1_to_255_bytes(void **state)
+{
+    char params[512];
+
+    (void)state;
+    submit_refused(",\"key\":\"\"");
+    submit_refused(",\"key\":\"a\\u0000b\"");
+    submit_refused(",\"key_b64\":\"YQ==\"");
+    snprintf(params, sizeof(params), ",\"key\":\"%0255d\"", 7);
+    control_message_free(submit_taken(params));
+    snprintf(params, sizeof(params), ",\"key\":\"%0256d\"", 7);
+    submit_refused(params);
+}
+
+static void methods_without_parameters_refuse_any(void **state)
+{
+    static const char *const names[] = {"queue.pause", "queue.resume", "queue.drain"};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
+        params_refused(names[i], "{\"job\":1}");
+    params_refused("transfer.retry", "{}");
+    params_refused("transfer.retry", "{\"job\":1,\"retries\":2}");
 }
 
 static void an_unknown_choice_is_refused(void **state)
@@ -874,7 +909,7 @@ static struct control_message *there_and_back(enum method_id method, const struc
 
 static void an_encoded_submit_comes_back_the_same(void **state)
 {
-    char source[] = "/dir/f\xc3\xbcr \"x\"\n", dest[] = "caf\xe9";
+    char source[] = "/dir/f\xc3\xbcr \"x\"\n", dest[] = "caf\xe9", key[] = "a \"key\"";
     struct control_params p;
 
     (void)state;
@@ -884,6 +919,8 @@ static void an_encoded_submit_comes_back_the_same(void **state)
     p.overwrite = OVERWRITE_NEVER;
     p.sync = SYNC_BATCH;
     p.priority = 55;
+    p.retries = 0;
+    p.key = key;
     p.wait = true;
     struct control_message *m = there_and_back(METHOD_TRANSFER_SUBMIT, &p);
     const struct control_params *q = &m->requests[0].params;
@@ -892,6 +929,8 @@ static void an_encoded_submit_comes_back_the_same(void **state)
     assert_int_equal(q->overwrite, OVERWRITE_NEVER);
     assert_int_equal(q->sync, SYNC_BATCH);
     assert_int_equal(q->priority, 55);
+    assert_int_equal(q->retries, 0);
+    assert_string_equal(q->key, key);
     assert_true(q->wait);
     control_message_free(m);
 }
@@ -1062,6 +1101,8 @@ int main(void)
         cmocka_unit_test(an_integer_beyond_2_to_the_53_is_refused),
         cmocka_unit_test(an_integer_out_of_its_range_is_refused),
         cmocka_unit_test(seconds_out_of_their_range_are_refused),
+        cmocka_unit_test(a_key_has_1_to_255_bytes),
+        cmocka_unit_test(methods_without_parameters_refuse_any),
         cmocka_unit_test(an_unknown_choice_is_refused),
         cmocka_unit_test(a_nul_in_a_parameter_is_refused),
         cmocka_unit_test(an_escaped_backslash_before_u0000_is_no_nul),

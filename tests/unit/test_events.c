@@ -306,11 +306,11 @@ static void a_subscriber_that_never_reads_is_cut_off_at_last(void **state)
     subscribe(&slow);
     peer_connect(&fast);
     await_clients(&fast, 2);
-    run_jobs(&fast, XFER_JOBS_FINISHED_KEPT + 5000);
+    run_jobs(&fast, XFER_JOBS_RECENT + 5000);
     await_clients(&fast, 1);
     while (peer_line(&slow))
         lines++;
-    assert_true(lines > 0 && lines < XFER_JOBS_FINISHED_KEPT);
+    assert_true(lines > 0 && lines < XFER_JOBS_RECENT);
     peer_close(&slow);
     peer_close(&fast);
 }

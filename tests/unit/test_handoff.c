@@ -144,6 +144,24 @@ static void the_other_end_gone_is_told(void **state)
     assert_int_equal(err.code, XFER_IO);
 }
 
+static void the_last_words_of_one_who_did_not_read_are_heard(void **state)
+{
+    struct handoff_message out = {.kind = HANDOFF_FAILED, .fd = -1}, in;
+    struct xfer_error err = XFER_ERROR_INIT;
+
+    (void)state;
+    assert_int_equal(handoff_send(ends[1], &(struct handoff_message){.kind = HANDOFF_STOP}, &err),
+                     0);
+    strcpy(out.text, "the reason");
+    send_one(&out);
+    close(ends[0]);
+    ends[0] = -1;
+    assert_int_equal(handoff_receive(ends[1], &in, &err), 1);
+    assert_string_equal(in.text, "the reason");
+    assert_int_equal(handoff_receive(ends[1], &in, &err), -1);
+    assert_int_equal(err.code, XFER_IO);
+}
+
 static void a_reader_who_does_not_read_blocks_nobody(void **state)
 {
     struct handoff_message m = {.kind = HANDOFF_TICK, .fd = -1};
@@ -301,6 +319,7 @@ int main(void)
         TEST(nothing_there_is_no_error),
         TEST(a_listener_brings_its_descriptor),
         TEST(the_other_end_gone_is_told),
+        TEST(the_last_words_of_one_who_did_not_read_are_heard),
         TEST(a_reader_who_does_not_read_blocks_nobody),
         TEST(messages_of_another_size_are_refused),
         TEST(unknown_kinds_are_refused),

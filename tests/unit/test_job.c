@@ -11,11 +11,17 @@
 #include <cmocka.h>
 
 #include "daemon/control/job.h"
+#include "daemon/control/queue_db.h"
 #include "proto/control_reply.h"
 
 static struct job *make_job(void)
 {
-    struct job_spec spec = {.source = "/data/a", .dest = "in/a", .owner = 1000, .priority = 7};
+    struct job_spec spec = {.source = "/data/a",
+                            .dest = "in/a",
+                            .key = "backup-7",
+                            .owner = 1000,
+                            .priority = 7,
+                            .retries = 3};
     struct xfer_error err = XFER_ERROR_INIT;
     struct job *job = job_create(12, &spec, 100.5, &err);
 
@@ -34,13 +40,13 @@ static void show(struct job *job, const struct job_view *view, struct control_jo
     free(text);
 }
 
-static void a_finished_job_never_changes_again(void **state)
+static void a_finished_job_can_only_be_queued_again_unless_it_is_done(void **state)
 {
     (void)state;
     for (int from = 0; from < JOB_STATE_COUNT; from++)
         for (int to = 0; to < JOB_STATE_COUNT; to++)
             if (job_state_finished(from))
-                assert_false(job_may_become(from, to));
+                assert_int_equal(job_may_become(from, to), from != JOB_DONE && to == JOB_QUEUED);
 }
 
 static void done_comes_only_after_running(void **state)
@@ -194,10 +200,148 @@ static void a_job_that_is_queued_again_starts_counting_anew(void **state)
     job_destroy(job);
 }
 
+static void a_job_that_waits_for_its_next_attempt_tells_what_was_wrong(void **state)
+{
+    struct job *job = make_job();
+    struct xfer_error err = XFER_ERROR_INIT;
+    struct job_view view = {.host = "", .root = "", .reason = "later"};
+    struct control_job out;
+
+    (void)state;
+    job_become(job, JOB_RUNNING, 101);
+    job_become(job, JOB_QUEUED, 102);
+    error_set(&err, XFER_NO_SPACE, "full");
+    job_set_error(job, &err);
+    job->not_before = 105.5;
+    show(job, &view, &out);
+    assert_int_equal(out.state, JOB_QUEUED);
+    assert_true(out.not_before == 105.5);
+    assert_int_equal(out.retries, 3);
+    assert_string_equal(out.reason, "later");
+    assert_int_equal(out.error->code, XFER_NO_SPACE);
+    assert_int_equal(out.exit_code, 0);
+    control_job_free(&out);
+    job_become(job, JOB_RUNNING, 106);
+    show(job, &view, &out);
+    assert_true(out.not_before == 0);
+    control_job_free(&out);
+    job_destroy(job);
+}
+
+static void a_job_tells_its_key_and_whether_it_existed(void **state)
+{
+    struct job *job = make_job();
+    struct job_view view = {.host = "", .root = "", .existing = true};
+    struct control_job out;
+
+    (void)state;
+    show(job, &view, &out);
+    assert_string_equal(out.key, "backup-7");
+    assert_true(out.existing);
+    control_job_free(&out);
+    view.existing = false;
+    show(job, &view, &out);
+    assert_false(out.existing);
+    control_job_free(&out);
+    job_destroy(job);
+}
+
+static void the_same_request_is_told_from_another(void **state)
+{
+    struct job_spec spec = {.source = "/data/a", .dest = "in/a", .priority = 7, .retries = 3};
+    struct xfer_error err = XFER_ERROR_INIT;
+    struct job *job = make_job(), *other;
+
+    (void)state;
+    for (int i = 0; i < 7; i++) {
+        struct job_spec another = spec;
+
+        another.source = i == 1 ? "/data/b" : spec.source;
+        another.dest = i == 2 ? "in/b" : spec.dest;
+        another.priority += i == 3;
+        another.overwrite = i == 4 ? OVERWRITE_NEVER : OVERWRITE_REPLACE;
+        another.sync = i == 5 ? SYNC_NONE : SYNC_FILE;
+        another.retries += i == 6;
+        other = job_create(13, &another, 200, &err);
+        assert_int_equal(job_is_same_request(other, job), i == 0);
+        other->default_retries = true;
+        assert_int_equal(job_is_same_request(other, job), i == 0 || i == 6);
+        job_destroy(other);
+    }
+    job_destroy(job);
+}
+
+static void a_job_comes_back_from_its_row_as_it_was(void **state)
+{
+    struct job *job = make_job(), *back;
+    struct xfer_error err = XFER_ERROR_INIT;
+    struct queue_row *row;
+
+    (void)state;
+    job_become(job, JOB_RUNNING, 101);
+    error_set_errno(&err, 28, "write");
+    error_about(&err, XFER_SIDE_RECEIVER, "in/a");
+    job_set_error(job, &err);
+    job->bytes_total = 100;
+    job->bytes_done = 60;
+    job->bytes_resumed = 40;
+    job->failures = 2;
+    job->position = 99;
+    job_become(job, JOB_FAILED, 102);
+    job->ended = 5;
+    row = job_to_row(job);
+    back = job_from_row(row, &err);
+    queue_row_destroy(row);
+    assert_int_equal(back->id, 12);
+    assert_int_equal(back->position, 99);
+    assert_int_equal(back->state, JOB_FAILED);
+    assert_int_equal(back->ended, 5);
+    assert_true(job_is_same_request(job, back));
+    assert_string_equal(back->key, "backup-7");
+    assert_int_equal(back->owner, 1000);
+    assert_int_equal(back->attempts, 1);
+    assert_int_equal(back->failures, 2);
+    assert_true(back->submitted_at == 100.5 && back->started_at == 101 && back->finished_at == 102);
+    assert_int_equal(back->bytes_total, 100);
+    assert_int_equal(back->bytes_done, 60);
+    assert_int_equal(back->bytes_resumed, 40);
+    struct xfer_error kept;
+    job_get_error(back, &kept);
+    assert_int_equal(kept.code, XFER_NO_SPACE);
+    assert_int_equal(kept.side, XFER_SIDE_RECEIVER);
+    assert_int_equal(kept.sys_errno, 28);
+    assert_string_equal(kept.path, "in/a");
+    assert_false(back->restored);
+    job_destroy(back);
+    job_destroy(job);
+}
+
+static void a_running_job_is_a_queued_one_in_its_row(void **state)
+{
+    struct job *job = make_job(), *back;
+    struct xfer_error err = XFER_ERROR_INIT;
+    struct queue_row *row;
+
+    (void)state;
+    job_become(job, JOB_RUNNING, 101);
+    job_progress(job, "sending", 4000, 10000, 50.0);
+    row = job_to_row(job);
+    assert_int_equal(row->state, JOB_QUEUED);
+    back = job_from_row(row, &err);
+    queue_row_destroy(row);
+    assert_int_equal(back->state, JOB_QUEUED);
+    assert_int_equal(back->attempts, 1);
+    assert_int_equal(back->bytes_done, 0);
+    assert_true(back->started_at == 0);
+    assert_true(back->restored);
+    job_destroy(back);
+    job_destroy(job);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_finished_job_never_changes_again),
+        cmocka_unit_test(a_finished_job_can_only_be_queued_again_unless_it_is_done),
         cmocka_unit_test(done_comes_only_after_running),
         cmocka_unit_test(a_queued_job_may_be_cancelled),
         cmocka_unit_test(a_new_job_looks_queued),
@@ -207,6 +351,11 @@ int main(void)
         cmocka_unit_test(the_rate_of_a_finished_job_is_its_average),
         cmocka_unit_test(the_rate_of_a_running_job_follows_and_sinks_when_nothing_comes),
         cmocka_unit_test(a_job_that_is_queued_again_starts_counting_anew),
+        cmocka_unit_test(a_job_that_waits_for_its_next_attempt_tells_what_was_wrong),
+        cmocka_unit_test(a_job_tells_its_key_and_whether_it_existed),
+        cmocka_unit_test(the_same_request_is_told_from_another),
+        cmocka_unit_test(a_job_comes_back_from_its_row_as_it_was),
+        cmocka_unit_test(a_running_job_is_a_queued_one_in_its_row),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -202,6 +202,56 @@ static void agent_and_user_are_the_ones_configured(void **state)
     assert_setting(f->argv, "plm_rsh_agent", "/opt/agent -q -l mover");
 }
 
+static void rank_0_alone_is_started_without_a_launcher(void **state)
+{
+    struct fixture *f = *state;
+    struct xfer_error err = XFER_ERROR_INIT;
+
+    strcpy(f->conf.peer_host, "there");
+    f->argv = launch_alone_arguments(&f->options, &err);
+    assert_non_null(f->argv);
+    assert_string_equal(f->argv[0], "/sbin/xferd");
+    assert_has(f->argv, "--alone");
+    assert_has(f->argv, "--rank=0");
+    assert_has(f->argv, "--generation=5");
+    assert_has(f->argv, "--handoff=/run/h.sock");
+    assert_has(f->argv, "store.root=/srv/a b");
+    assert_has(f->argv, "peer.host=there");
+}
+
+static void the_other_host_is_asked_by_the_same_command(void **state)
+{
+    struct fixture *f = *state;
+    struct xfer_error err = XFER_ERROR_INIT;
+    const char *const expected[] = {"/opt/agent", "-q", "-l", "mover", "there", "true"};
+
+    strcpy(f->conf.peer_host, "there");
+    strcpy(f->conf.peer_agent, "/opt/agent  -q");
+    strcpy(f->conf.peer_user, "mover");
+    f->argv = launch_probe_arguments(&f->options, &err);
+    assert_non_null(f->argv);
+    for (size_t i = 0; i < sizeof expected / sizeof expected[0]; i++)
+        assert_string_equal(f->argv[i], expected[i]);
+    assert_null(f->argv[sizeof expected / sizeof expected[0]]);
+}
+
+static void without_an_agent_ssh_asks_the_other_host(void **state)
+{
+    struct fixture *f = *state;
+    struct xfer_error err = XFER_ERROR_INIT;
+    int host;
+
+    strcpy(f->conf.peer_host, "there");
+    f->argv = launch_probe_arguments(&f->options, &err);
+    assert_non_null(f->argv);
+    assert_string_equal(f->argv[0], "ssh");
+    assert_has(f->argv, "BatchMode=yes");
+    host = find(f->argv, "there");
+    assert_true(host > 0);
+    assert_string_equal(f->argv[host + 1], "true");
+    assert_null(f->argv[host + 2]);
+}
+
 static void the_launchers_own_words_on_a_death_are_for_those_who_want_details(void **state)
 {
     struct fixture *f = *state;
@@ -415,6 +465,9 @@ int main(void)
         TEST(the_other_host_is_told_its_rank_and_nothing_else),
         TEST(the_other_host_is_reached_by_ssh_that_asks_nobody),
         TEST(agent_and_user_are_the_ones_configured),
+        TEST(rank_0_alone_is_started_without_a_launcher),
+        TEST(the_other_host_is_asked_by_the_same_command),
+        TEST(without_an_agent_ssh_asks_the_other_host),
         TEST(the_launchers_own_words_on_a_death_are_for_those_who_want_details),
         TEST(another_mpi_gets_none_of_open_mpis_options),
         TEST(open_mpi_5_knows_shared_memory_by_another_name),

@@ -11,7 +11,14 @@
 
 #define ANSWERS_MAX 256
 
-enum answer_kind { RECEIPT, REFUSAL };
+/* of the tests that ask */
+#define QUEUE      "0123456789abcdef"
+#define RESUME_MIN 1000
+#define BLOCK      400
+#define SIZE       2100
+#define PARTIAL    ".xfer/partial/30313233343536373839616263646566-7-1"
+
+enum answer_kind { RECEIPT, REFUSAL, GO };
 
 struct answer {
     enum answer_kind kind;
@@ -24,6 +31,7 @@ struct lane {
     struct pool *pool;
     struct receiver *receiver;
     struct answer *answers;
+    struct wire_go go; /* the last one */
     unsigned n_answers, n_released, n_given;
     uint64_t seq;
 };
@@ -48,6 +56,18 @@ static void on_refusal(void *user, const void *msg, size_t len)
     assert_int_equal(wire_refusal_decode(msg, len, &lane->answers[lane->n_answers++].msg, &err), 0);
 }
 
+static void on_go(void *user, const void *msg, size_t len)
+{
+    struct lane *lane = user;
+    struct xfer_error err;
+
+    assert_true(lane->n_answers < ANSWERS_MAX);
+    assert_int_equal(wire_go_decode(msg, len, &lane->go, &err), 0);
+    lane->answers[lane->n_answers].kind = GO;
+    lane->answers[lane->n_answers].msg.error.code = XFER_OK;
+    lane->answers[lane->n_answers++].msg.seq = lane->go.seq;
+}
+
 static void on_release(void *user, void *chunk)
 {
     struct lane *lane = user;
@@ -57,7 +77,7 @@ static void on_release(void *user, void *chunk)
     lane->n_released++;
 }
 
-static const struct receiver_out out = {on_receipt, on_refusal, on_release};
+static const struct receiver_out out = {on_receipt, on_refusal, on_go, on_release};
 
 static int setup(void **state)
 {
@@ -65,7 +85,12 @@ static int setup(void **state)
     struct xfer_error err;
 
     umask(022);
+    if (*state != NULL) {
+        lane->fixture.options.resume_min = RESUME_MIN;
+        lane->fixture.options.resume_block = BLOCK;
+    }
     fixture_create(&lane->fixture);
+    store_set_queue(lane->fixture.store, (const unsigned char *)QUEUE);
     lane->answers = calloc(ANSWERS_MAX, sizeof *lane->answers);
     lane->loop = ev_loop_new(EVFLAG_NOSIGMASK);
     lane->pool = pool_create(lane->loop, 2, &err);
@@ -632,6 +657,509 @@ static void test_too_many_unanswered_files_break_the_lane(void **state)
     assert_true(pool_drain(lane->pool, 60));
 }
 
+/* ---- files that ask ---- */
+
+static char bytes[SIZE];
+
+static void fill(void)
+{
+    int i;
+
+    for (i = 0; i < SIZE; i++)
+        bytes[i] = (char)(i * 31 + i / 251 + 1);
+}
+
+static void ask(struct lane *lane, const char *path, uint64_t size, enum overwrite_mode overwrite)
+{
+    unsigned char msg[XFER_MESSAGE_MAX];
+    struct wire_meta meta;
+
+    fill();
+    meta_of(&meta, path, size);
+    meta.seq = ++lane->seq;
+    meta.job = 7;
+    meta.file = 1;
+    meta.ask = true;
+    meta.overwrite = overwrite;
+    assert_int_equal(
+        receiver_meta(lane->receiver, msg, wire_meta_encode(&meta, msg), &(struct xfer_error){0}),
+        1);
+}
+
+static int try_start(struct lane *lane, uint64_t seq, uint64_t offset, struct xfer_error *err)
+{
+    unsigned char msg[XFER_MESSAGE_MAX];
+    struct wire_start m = {.seq = seq, .offset = offset};
+
+    return receiver_start(lane->receiver, msg, wire_start_encode(&m, msg), err);
+}
+
+static void start(struct lane *lane, uint64_t offset)
+{
+    assert_int_equal(try_start(lane, lane->seq, offset, &(struct xfer_error){0}), 0);
+}
+
+static void give_up(struct lane *lane, bool keep)
+{
+    struct wire_verdict verdict = {.seq = lane->seq, .kind = WIRE_ABORT, .keep = keep};
+
+    error_set(&verdict.error, XFER_STOPPING, "given up");
+    end(lane);
+    assert_int_equal(try_verdict(lane, &verdict, &(struct xfer_error){0}), 0);
+}
+
+/* An attempt that ended after so many bytes, before the lane was there. */
+static void leave_partial(struct lane *lane, size_t len)
+{
+    struct xfer_error err;
+    struct wire_meta meta;
+    struct store_file *file;
+
+    fill();
+    meta_of(&meta, "a", SIZE);
+    meta.job = 7;
+    meta.file = 1;
+    file = store_begin(lane->fixture.store, &meta, &err);
+    assert_non_null(file);
+    assert_int_equal(store_write(file, bytes, len, &err), 0);
+    store_abort(file, true);
+}
+
+static void partial_has(struct lane *lane, off_t size)
+{
+    struct stat st;
+
+    assert_int_equal(stat(at(lane, PARTIAL), &st), 0);
+    assert_int_equal(st.st_size, size);
+}
+
+static void is_whole(struct lane *lane, const char *name)
+{
+    char back[SIZE + 1];
+    int fd = open(at(lane, name), O_RDONLY);
+
+    assert_true(fd >= 0);
+    assert_int_equal(read(fd, back, sizeof back), SIZE);
+    assert_memory_equal(back, bytes, SIZE);
+    close(fd);
+}
+
+static void test_question_is_answered_at_once(void **state)
+{
+    struct lane *lane = *state;
+    const struct wire_receipt *receipt;
+    struct wire_verdict verdict;
+
+    /* small ones are not held back for it */
+    ask(lane, "small", 3, OVERWRITE_NEVER);
+    await_answers(lane, 1);
+    answer_is(lane, 0, GO, 1, XFER_OK);
+    assert_int_equal(lane->go.offer, WIRE_OFFER_NOTHING);
+    start(lane, 0);
+    data(lane, "abc", 3);
+    end(lane);
+    commit(lane, "abc", 3);
+    ask(lane, "a", SIZE, OVERWRITE_REPLACE);
+    await_answers(lane, 3);
+    answer_is(lane, 1, RECEIPT, 1, XFER_OK);
+    answer_is(lane, 2, GO, 2, XFER_OK);
+    start(lane, 0);
+    data(lane, bytes, 1000);
+    data(lane, bytes + 1000, SIZE - 1000);
+    end(lane);
+    commit(lane, bytes, SIZE);
+    await_answers(lane, 4);
+    receipt = answer_is(lane, 3, RECEIPT, 2, XFER_OK);
+    assert_int_equal(receipt->size, SIZE);
+    verdict_of(&verdict, bytes, SIZE);
+    assert_memory_equal(receipt->digest, verdict.digest, XFER_DIGEST_SIZE);
+    holds(at(lane, "small"), "abc");
+    is_whole(lane, "a");
+    await_rest(lane);
+    assert_int_equal(lane->n_answers, 4);
+    root_has(&lane->fixture, 2);
+}
+
+static void test_partial_file_is_offered_and_gone_on_with(void **state)
+{
+    struct lane *lane = *state;
+    const struct wire_receipt *receipt;
+    struct wire_verdict verdict;
+    unsigned i;
+
+    leave_partial(lane, 950);
+    ask(lane, "a", SIZE, OVERWRITE_REPLACE);
+    await_answers(lane, 1);
+    answer_is(lane, 0, GO, 1, XFER_OK);
+    assert_int_equal(lane->go.offer, WIRE_OFFER_PARTIAL);
+    assert_int_equal(lane->go.size, 950);
+    assert_int_equal(lane->go.block, BLOCK);
+    assert_int_equal(lane->go.n, 3);
+    for (i = 0; i < 3; i++) {
+        verdict_of(&verdict, bytes + i * BLOCK, i < 2 ? BLOCK : 150);
+        assert_memory_equal(lane->go.digests[i], verdict.digest, XFER_DIGEST_SIZE);
+    }
+    start(lane, 800);
+    data(lane, bytes + 800, SIZE - 800);
+    end(lane);
+    commit(lane, bytes, SIZE);
+    await_answers(lane, 2);
+    receipt = answer_is(lane, 1, RECEIPT, 1, XFER_OK);
+    assert_int_equal(receipt->size, SIZE);
+    verdict_of(&verdict, bytes, SIZE);
+    assert_memory_equal(receipt->digest, verdict.digest, XFER_DIGEST_SIZE);
+    is_whole(lane, "a");
+    await_rest(lane);
+    root_has(&lane->fixture, 1);
+}
+
+static void test_partial_file_that_is_all_of_it_needs_no_data(void **state)
+{
+    struct lane *lane = *state;
+
+    leave_partial(lane, SIZE);
+    ask(lane, "a", SIZE, OVERWRITE_REPLACE);
+    await_answers(lane, 1);
+    start(lane, SIZE);
+    end(lane);
+    commit(lane, bytes, SIZE);
+    await_answers(lane, 2);
+    answer_is(lane, 1, RECEIPT, 1, XFER_OK);
+    is_whole(lane, "a");
+    await_rest(lane);
+    root_has(&lane->fixture, 1);
+}
+
+static void test_stored_file_needs_no_data(void **state)
+{
+    struct lane *lane = *state;
+    const struct wire_receipt *receipt;
+    struct wire_verdict verdict;
+
+    whole_file(lane, "a", "here already");
+    ask(lane, "a", 12, OVERWRITE_NEVER);
+    await_answers(lane, 2);
+    answer_is(lane, 1, GO, 2, XFER_OK);
+    assert_int_equal(lane->go.offer, WIRE_OFFER_STORED);
+    assert_int_equal(lane->go.size, 12);
+    start(lane, 12);
+    end(lane);
+    commit(lane, "here already", 12);
+    await_answers(lane, 3);
+    receipt = answer_is(lane, 2, RECEIPT, 2, XFER_OK);
+    assert_int_equal(receipt->size, 12);
+    verdict_of(&verdict, "here already", 12);
+    assert_memory_equal(receipt->digest, verdict.digest, XFER_DIGEST_SIZE);
+    holds(at(lane, "a"), "here already");
+    await_rest(lane);
+    root_has(&lane->fixture, 1);
+}
+
+static void test_question_that_fails_is_refused_instead(void **state)
+{
+    struct lane *lane = *state;
+
+    make_file(at(lane, "f"), "x");
+    ask(lane, "f/a", SIZE, OVERWRITE_REPLACE);
+    await_answers(lane, 1);
+    answer_is(lane, 0, REFUSAL, 1, XFER_NOT_DIRECTORY);
+    start(lane, 0);
+    give_up(lane, false);
+    whole_file(lane, "b", "next");
+    await_answers(lane, 3);
+    answer_is(lane, 1, RECEIPT, 1, XFER_NOT_DIRECTORY);
+    answer_is(lane, 2, RECEIPT, 2, XFER_OK);
+    await_rest(lane);
+    assert_int_equal(lane->n_answers, 3);
+}
+
+static void test_refused_question_is_told_even_when_nobody_waited(void **state)
+{
+    struct lane *lane = *state;
+
+    make_file(at(lane, "f"), "x");
+    ask(lane, "f/a", SIZE, OVERWRITE_REPLACE);
+    start(lane, 0);
+    give_up(lane, true);
+    await_answers(lane, 2);
+    answer_is(lane, 0, REFUSAL, 1, XFER_NOT_DIRECTORY);
+    answer_is(lane, 1, RECEIPT, 1, XFER_NOT_DIRECTORY);
+    await_rest(lane);
+    assert_int_equal(lane->n_answers, 2);
+}
+
+static void test_start_that_fails_is_refused(void **state)
+{
+    struct lane *lane = *state;
+
+    make_file(at(lane, "a"), "old");
+    ask(lane, "a", SIZE, OVERWRITE_NEVER);
+    await_answers(lane, 1);
+    answer_is(lane, 0, GO, 1, XFER_OK);
+    assert_int_equal(lane->go.offer, WIRE_OFFER_NOTHING);
+    start(lane, 0);
+    data(lane, bytes, 1000);
+    await_answers(lane, 2);
+    answer_is(lane, 1, REFUSAL, 1, XFER_DESTINATION_EXISTS);
+    data(lane, bytes + 1000, SIZE - 1000);
+    end(lane);
+    commit(lane, bytes, SIZE);
+    await_answers(lane, 3);
+    answer_is(lane, 2, RECEIPT, 1, XFER_DESTINATION_EXISTS);
+    holds(at(lane, "a"), "old");
+    await_rest(lane);
+    root_has(&lane->fixture, 1);
+}
+
+static void test_start_that_fails_drops_the_partial_file(void **state)
+{
+    struct lane *lane = *state;
+
+    leave_partial(lane, 950);
+    assert_int_equal(mkdir(at(lane, "a"), 0755), 0);
+    ask(lane, "a", SIZE, OVERWRITE_REPLACE);
+    await_answers(lane, 1);
+    start(lane, 950);
+    end(lane);
+    commit(lane, bytes, SIZE);
+    await_answers(lane, 2);
+    answer_is(lane, 1, RECEIPT, 1, XFER_IS_DIRECTORY);
+    await_rest(lane);
+    root_has(&lane->fixture, 1);
+}
+
+static void test_abort_keeps_what_can_be_gone_on_with(void **state)
+{
+    struct lane *lane = *state;
+
+    ask(lane, "a", SIZE, OVERWRITE_REPLACE);
+    await_answers(lane, 1);
+    start(lane, 0);
+    data(lane, bytes, 1300);
+    give_up(lane, true);
+    await_answers(lane, 2);
+    answer_is(lane, 1, RECEIPT, 1, XFER_STOPPING);
+    await_rest(lane);
+    partial_has(lane, 1300);
+    ask(lane, "a", SIZE, OVERWRITE_REPLACE);
+    await_answers(lane, 3);
+    assert_int_equal(lane->go.size, 1300);
+    start(lane, 1300);
+    data(lane, bytes + 1300, 400);
+    give_up(lane, true);
+    await_answers(lane, 4);
+    await_rest(lane);
+    partial_has(lane, 1700);
+}
+
+static void test_abort_keeps_also_what_was_not_asked_for(void **state)
+{
+    struct lane *lane = *state;
+
+    meta(lane, "a", SIZE);
+    data(lane, bytes, 1300);
+    give_up(lane, true);
+    await_answers(lane, 1);
+    await_rest(lane);
+    assert_int_equal(temporaries(&lane->fixture), 1);
+}
+
+static void test_abort_that_does_not_keep_leaves_nothing(void **state)
+{
+    struct lane *lane = *state;
+
+    leave_partial(lane, 950);
+    ask(lane, "a", SIZE, OVERWRITE_REPLACE);
+    await_answers(lane, 1);
+    start(lane, 800);
+    data(lane, bytes + 800, 100);
+    give_up(lane, false);
+    await_answers(lane, 2);
+    await_rest(lane);
+    root_has(&lane->fixture, 0);
+}
+
+static void test_start_of_who_gives_up_cuts_nothing(void **state)
+{
+    struct lane *lane = *state;
+
+    leave_partial(lane, 950);
+    ask(lane, "a", SIZE, OVERWRITE_REPLACE);
+    await_answers(lane, 1);
+    start(lane, 0);
+    give_up(lane, true);
+    await_answers(lane, 2);
+    answer_is(lane, 1, RECEIPT, 1, XFER_STOPPING);
+    await_rest(lane);
+    partial_has(lane, 950);
+}
+
+static void test_start_before_the_answer_is_fine(void **state)
+{
+    struct lane *lane = *state;
+
+    leave_partial(lane, 950);
+    ask(lane, "a", SIZE, OVERWRITE_REPLACE);
+    start(lane, 0);
+    give_up(lane, true);
+    await_answers(lane, 2);
+    answer_is(lane, 0, GO, 1, XFER_OK);
+    answer_is(lane, 1, RECEIPT, 1, XFER_STOPPING);
+    await_rest(lane);
+    partial_has(lane, 950);
+    ask(lane, "a", SIZE, OVERWRITE_REPLACE);
+    start(lane, 0);
+    data(lane, bytes, SIZE);
+    end(lane);
+    commit(lane, bytes, SIZE);
+    await_answers(lane, 4);
+    answer_is(lane, 2, GO, 2, XFER_OK);
+    answer_is(lane, 3, RECEIPT, 2, XFER_OK);
+    is_whole(lane, "a");
+    await_rest(lane);
+    assert_int_equal(lane->n_answers, 4);
+    root_has(&lane->fixture, 1);
+}
+
+static void test_bytes_before_the_start_count(void **state)
+{
+    struct lane *lane = *state;
+
+    leave_partial(lane, 950);
+    ask(lane, "a", SIZE, OVERWRITE_REPLACE);
+    await_answers(lane, 1);
+    start(lane, 800);
+    data(lane, bytes, SIZE - 800 + 1);
+    assert_int_equal(lane->n_answers, 2);
+    answer_is(lane, 1, REFUSAL, 1, XFER_SOURCE_CHANGED);
+    end(lane);
+    commit(lane, bytes, SIZE);
+    await_answers(lane, 3);
+    answer_is(lane, 2, RECEIPT, 1, XFER_SOURCE_CHANGED);
+    await_rest(lane);
+    assert_int_equal(lane->n_answers, 3);
+    root_has(&lane->fixture, 0);
+}
+
+static void test_too_much_before_the_answer_is_refused_once(void **state)
+{
+    struct lane *lane = *state;
+
+    ask(lane, "a", 3, OVERWRITE_NEVER);
+    start(lane, 0);
+    data(lane, "abcd", 4);
+    assert_int_equal(lane->n_answers, 1);
+    answer_is(lane, 0, REFUSAL, 1, XFER_SOURCE_CHANGED);
+    end(lane);
+    commit(lane, "abcd", 4);
+    await_answers(lane, 2);
+    answer_is(lane, 1, RECEIPT, 1, XFER_SOURCE_CHANGED);
+    await_rest(lane);
+    assert_int_equal(lane->n_answers, 2);
+    root_has(&lane->fixture, 0);
+}
+
+static void test_wrong_digest_drops_the_partial_file(void **state)
+{
+    struct lane *lane = *state;
+
+    leave_partial(lane, 950);
+    ask(lane, "a", SIZE, OVERWRITE_REPLACE);
+    await_answers(lane, 1);
+    start(lane, 950);
+    data(lane, bytes, SIZE - 950);
+    end(lane);
+    commit(lane, bytes, SIZE);
+    await_answers(lane, 2);
+    answer_is(lane, 1, RECEIPT, 1, XFER_DIGEST_MISMATCH);
+    await_rest(lane);
+    root_has(&lane->fixture, 0);
+}
+
+static void test_start_out_of_turn_breaks_the_lane(void **state)
+{
+    struct lane *lane = *state;
+    struct xfer_error err;
+    struct wire_verdict verdict;
+
+    assert_int_equal(try_start(lane, 1, 0, &err), -1);
+    assert_int_equal(err.code, XFER_PROTOCOL);
+    meta(lane, "b", SIZE);
+    assert_int_equal(try_start(lane, 1, 0, &err), -1);
+    assert_int_equal(err.code, XFER_PROTOCOL);
+    end(lane);
+    commit(lane, "", 0);
+    /* and what comes before it */
+    ask(lane, "a", SIZE, OVERWRITE_REPLACE);
+    assert_int_equal(try_data(lane, "x", 1, &err), -1);
+    assert_int_equal(err.code, XFER_PROTOCOL);
+    assert_int_equal(receiver_end(lane->receiver, &err), -1);
+    verdict_of(&verdict, "", 0);
+    verdict.seq = 2;
+    assert_int_equal(try_verdict(lane, &verdict, &err), -1);
+    assert_int_equal(try_meta(lane, 3, "c", 1, OVERWRITE_REPLACE, &err), -1);
+    assert_int_equal(err.code, XFER_PROTOCOL);
+    start(lane, 0);
+    assert_int_equal(try_start(lane, 2, 0, &err), -1);
+    assert_int_equal(err.code, XFER_PROTOCOL);
+    assert_true(pool_drain(lane->pool, 60));
+}
+
+static void test_start_that_says_nonsense_breaks_the_lane(void **state)
+{
+    struct lane *lane = *state;
+    static const uint64_t offsets[] = {1, 399, 949, 951, 1200, SIZE, INT64_MAX};
+    struct xfer_error err;
+    unsigned i;
+
+    leave_partial(lane, 950);
+    ask(lane, "a", SIZE, OVERWRITE_REPLACE);
+    /* nothing is known yet */
+    assert_int_equal(try_start(lane, 1, 400, &err), -1);
+    assert_int_equal(err.code, XFER_PROTOCOL);
+    await_answers(lane, 1);
+    for (i = 0; i < sizeof offsets / sizeof *offsets; i++) {
+        assert_int_equal(try_start(lane, 1, offsets[i], &err), -1);
+        assert_int_equal(err.code, XFER_PROTOCOL);
+    }
+    assert_int_equal(try_start(lane, 2, 0, &err), -1);
+    assert_int_equal(err.code, XFER_PROTOCOL);
+    assert_int_equal(receiver_start(lane->receiver, "garbage", 7, &err), -1);
+    assert_int_equal(err.code, XFER_PROTOCOL);
+    assert_int_equal(try_start(lane, 1, 400, &err), 0);
+}
+
+static void test_part_of_a_stored_file_is_no_start(void **state)
+{
+    struct lane *lane = *state;
+    struct xfer_error err;
+    int fd;
+
+    fill();
+    fd = open(at(lane, "a"), O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+    assert_int_equal(write(fd, bytes, SIZE), SIZE);
+    close(fd);
+    ask(lane, "a", SIZE, OVERWRITE_REPLACE);
+    await_answers(lane, 1);
+    assert_int_equal(lane->go.offer, WIRE_OFFER_STORED);
+    assert_int_equal(try_start(lane, 1, BLOCK, &err), -1);
+    assert_int_equal(err.code, XFER_PROTOCOL);
+}
+
+static void test_start_after_a_refusal_is_at_zero(void **state)
+{
+    struct lane *lane = *state;
+    struct xfer_error err;
+
+    make_file(at(lane, "f"), "x");
+    ask(lane, "f/a", SIZE, OVERWRITE_REPLACE);
+    await_answers(lane, 1);
+    answer_is(lane, 0, REFUSAL, 1, XFER_NOT_DIRECTORY);
+    assert_int_equal(try_start(lane, 1, 400, &err), -1);
+    assert_int_equal(err.code, XFER_PROTOCOL);
+    assert_int_equal(try_start(lane, 1, 0, &err), 0);
+}
+
 /* ---- the end ---- */
 
 static void destroy_in_the_middle(struct lane *lane)
@@ -694,6 +1222,33 @@ static void test_destroy_lets_a_decided_file_finish(void **state)
     root_has(&lane->fixture, 1);
 }
 
+static void test_destroy_keeps_what_can_be_gone_on_with(void **state)
+{
+    struct lane *lane = *state;
+    void *chunk;
+
+    ask(lane, "a", SIZE, OVERWRITE_REPLACE);
+    await_answers(lane, 1);
+    start(lane, 0);
+    chunk = forgotten_chunk(lane, 1300);
+    receiver_destroy(lane->receiver);
+    lane->receiver = NULL;
+    free(chunk);
+    partial_has(lane, 1300);
+}
+
+static void test_destroy_while_it_is_asked_changes_nothing(void **state)
+{
+    struct lane *lane = *state;
+
+    leave_partial(lane, 950);
+    ask(lane, "a", SIZE, OVERWRITE_REPLACE);
+    receiver_destroy(lane->receiver);
+    lane->receiver = NULL;
+    assert_int_equal(lane->n_answers, 0);
+    partial_has(lane, 950);
+}
+
 static void test_destroy_of_nothing_is_fine(void **state)
 {
     (void)state;
@@ -701,6 +1256,7 @@ static void test_destroy_of_nothing_is_fine(void **state)
 }
 
 #define LANE_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define ASK_TEST(name)  cmocka_unit_test_prestate_setup_teardown(name, setup, teardown, (void *)1)
 
 int main(void)
 {
@@ -733,6 +1289,28 @@ int main(void)
         LANE_TEST(test_destroy_removes_what_is_unfinished),
         LANE_TEST(test_destroy_forgets_what_is_held_back),
         LANE_TEST(test_destroy_lets_a_decided_file_finish),
+        ASK_TEST(test_question_is_answered_at_once),
+        ASK_TEST(test_partial_file_is_offered_and_gone_on_with),
+        ASK_TEST(test_partial_file_that_is_all_of_it_needs_no_data),
+        ASK_TEST(test_stored_file_needs_no_data),
+        ASK_TEST(test_question_that_fails_is_refused_instead),
+        ASK_TEST(test_refused_question_is_told_even_when_nobody_waited),
+        ASK_TEST(test_start_that_fails_is_refused),
+        ASK_TEST(test_start_that_fails_drops_the_partial_file),
+        ASK_TEST(test_abort_keeps_what_can_be_gone_on_with),
+        ASK_TEST(test_abort_keeps_also_what_was_not_asked_for),
+        ASK_TEST(test_abort_that_does_not_keep_leaves_nothing),
+        ASK_TEST(test_start_of_who_gives_up_cuts_nothing),
+        ASK_TEST(test_start_before_the_answer_is_fine),
+        ASK_TEST(test_bytes_before_the_start_count),
+        ASK_TEST(test_too_much_before_the_answer_is_refused_once),
+        ASK_TEST(test_wrong_digest_drops_the_partial_file),
+        ASK_TEST(test_start_out_of_turn_breaks_the_lane),
+        ASK_TEST(test_start_that_says_nonsense_breaks_the_lane),
+        ASK_TEST(test_part_of_a_stored_file_is_no_start),
+        ASK_TEST(test_start_after_a_refusal_is_at_zero),
+        ASK_TEST(test_destroy_keeps_what_can_be_gone_on_with),
+        ASK_TEST(test_destroy_while_it_is_asked_changes_nothing),
         cmocka_unit_test(test_destroy_of_nothing_is_fine),
     };
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Which job starts when: priority, numbers, destinations that disturb each other; with a sender
- * that sends nothing.
+ * Which job starts when: priority, positions, destinations that disturb each other, attempts that
+ * failed or hang; with a sender that sends nothing.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -16,6 +16,7 @@
 #include "daemon/control/queue.h"
 #include "daemon/control/scheduler.h"
 #include "proto/relpath.h"
+#include "tests/unit/fake_queue_db.h"
 #include "tests/unit/fake_sender.h"
 
 static struct rig {
@@ -25,6 +26,12 @@ static struct rig {
     struct sender sender;
 } rig;
 
+static int on_restored(void *user, struct job *job, struct xfer_error *err)
+{
+    (void)user;
+    return scheduler_add(rig.scheduler, job, err);
+}
+
 static void on_accepted(void *user, struct job *job, const struct xfer_error *why)
 {
     struct xfer_error err = XFER_ERROR_INIT;
@@ -32,6 +39,18 @@ static void on_accepted(void *user, struct job *job, const struct xfer_error *wh
     (void)user;
     assert_null(why);
     assert_int_equal(scheduler_add(rig.scheduler, job, &err), 0);
+}
+
+static void on_existing(void *user, struct job *job, struct job *old)
+{
+    (void)user;
+    (void)job;
+    (void)old;
+}
+
+static void on_revived(void *user, struct job *job, const struct xfer_error *why)
+{
+    on_accepted(user, job, why);
 }
 
 static void on_ended(void *user, struct job *job)
@@ -46,30 +65,70 @@ static void on_job(void *user, struct job *job)
     (void)job;
 }
 
-static int set_up(void **state)
+static int64_t left_behind; /* 0: none was */
+
+static void on_left(void *user, int64_t job)
 {
-    static const struct queue_events queue_events = {on_accepted, on_ended, on_job};
-    static const struct scheduler_events events = {on_job};
+    (void)user;
+    left_behind = job;
+}
+
+static void on_settled(void *user)
+{
+    (void)user;
+}
+
+/* Delays that no test waits for, unless it says so. */
+static void start(double delay, double stall_timeout)
+{
+    static const struct queue_events queue_events = {
+        on_restored, on_accepted, on_existing, on_ended, on_job, on_revived, on_job, on_settled};
+    static const struct scheduler_events events = {on_job, on_left};
+    struct queue_options options = {.path = "/nowhere"};
+    struct scheduler_options scheduler_options = {.sender = &rig.sender,
+                                                  .retry = {.delay = delay, .delay_max = delay},
+                                                  .stall_timeout = stall_timeout};
     struct xfer_error err = XFER_ERROR_INIT;
 
+    left_behind = 0;
+    rig.queue = queue_open(rig.loop, &options, &err);
+    assert_non_null(rig.queue);
+    scheduler_options.paused = queue_paused(rig.queue);
+    rig.scheduler = scheduler_create(rig.loop, rig.queue, &scheduler_options, &events, NULL, &err);
+    assert_non_null(rig.scheduler);
+    assert_int_equal(queue_serve(rig.queue, &queue_events, NULL, &err), 0);
+}
+
+static void end_all(void)
+{
+    scheduler_destroy(rig.scheduler);
+    queue_close(rig.queue, 1);
+    fake_drop_all(&rig.sender);
+}
+
+/* As after a death, with other settings. */
+static void restart(double delay, double stall_timeout)
+{
+    end_all();
+    start(delay, stall_timeout);
+}
+
+static int set_up(void **state)
+{
     (void)state;
     memset(&rig, 0, sizeof rig);
     rig.loop = ev_loop_new(0);
     rig.sender.room_max = 2;
-    rig.queue = queue_create(rig.loop, &queue_events, NULL, &err);
-    rig.scheduler = scheduler_create(rig.loop, rig.queue, &rig.sender, &events, NULL, &err);
-    assert_non_null(rig.queue);
-    assert_non_null(rig.scheduler);
+    start(1e6, 0);
     return 0;
 }
 
 static int tear_down(void **state)
 {
     (void)state;
-    scheduler_destroy(rig.scheduler);
-    queue_destroy(rig.queue);
-    fake_drop_all(&rig.sender);
+    end_all();
     ev_loop_destroy(rig.loop);
+    fake_db_reset();
     return 0;
 }
 
@@ -122,7 +181,7 @@ static void starts_no_more_than_there_is_room_for(void **state)
     assert_int_equal(c->state, JOB_RUNNING);
 }
 
-static void higher_priority_goes_first_then_lower_number(void **state)
+static void higher_priority_goes_first_then_the_earlier_one(void **state)
 {
     (void)state;
     rig.sender.room_max = 1;
@@ -242,6 +301,7 @@ static void stopping_puts_running_jobs_back_into_the_queue(void **state)
     error_set(&why, XFER_STOPPING, "stopping");
     scheduler_stop(rig.scheduler, &why);
     assert_int_equal(scheduler_running(rig.scheduler), 2);
+    assert_true(rig.sender.sends->keep);
     end(a);
     fake_end(&rig.sender, (uint64_t)b->id, 1, &stored);
     settle();
@@ -249,6 +309,329 @@ static void stopping_puts_running_jobs_back_into_the_queue(void **state)
     assert_int_equal(a->state, JOB_QUEUED);
     assert_int_equal(b->state, JOB_DONE);
     assert_int_equal(c->state, JOB_QUEUED);
+}
+
+/* ---- attempts that fail ---- */
+
+static void fail_with(struct job *job, enum xfer_code code)
+{
+    struct xfer_error err = XFER_ERROR_INIT;
+
+    error_set(&err, code, "the fake says so");
+    fake_end(&rig.sender, (uint64_t)job->id, 0, &err);
+    settle();
+}
+
+static struct job *submit_with_retries(const char *dest, int64_t retries)
+{
+    struct job_spec spec = {.source = "/a", .dest = dest, .retries = retries};
+    struct xfer_error err = XFER_ERROR_INIT;
+    struct job *job = queue_submit(rig.queue, &spec, &err);
+
+    assert_non_null(job);
+    settle();
+    return job;
+}
+
+/* Turn the loop until the job is in that state. */
+static void await(const struct job *job, enum job_state state)
+{
+    while (job->state != state)
+        ev_run(rig.loop, EVRUN_ONCE);
+}
+
+static void a_failed_attempt_waits_for_its_time(void **state)
+{
+    struct job *a = submit_with_retries("a", 3);
+
+    (void)state;
+    double before = clock_unix();
+    fail_with(a, XFER_NO_SPACE);
+    assert_int_equal(a->state, JOB_QUEUED);
+    assert_int_equal(a->failures, 1);
+    assert_true(a->schedule.delayed);
+    assert_true(a->not_before >= before + 0.75e6 && a->not_before <= clock_unix() + 1.25e6);
+    assert_int_equal(job_error_code(a), XFER_NO_SPACE);
+    assert_int_equal(fake_row(1)->failures, 1);
+    assert_true(fake_row(1)->not_before == a->not_before);
+    assert_int_equal(rig.sender.active, 0);
+}
+
+static void it_starts_again_when_that_has_come(void **state)
+{
+    (void)state;
+    restart(0.01, 0);
+    struct job *a = submit_with_retries("a", 3);
+    assert_false(rig.sender.sends->again);
+    fail_with(a, XFER_NO_SPACE);
+    await(a, JOB_RUNNING);
+    assert_int_equal(a->attempts, 2);
+    assert_true(a->not_before == 0);
+    assert_true(rig.sender.sends->again);
+    end(a);
+    assert_int_equal(a->state, JOB_DONE);
+    assert_int_equal(job_error_code(a), XFER_OK);
+}
+
+static void it_fails_when_it_has_failed_too_often(void **state)
+{
+    (void)state;
+    restart(0, 0);
+    struct job *a = submit_with_retries("a", 2);
+    for (int i = 0; i < 2; i++) {
+        fail_with(a, XFER_IO);
+        await(a, JOB_RUNNING);
+    }
+    fail_with(a, XFER_IO);
+    assert_int_equal(a->state, JOB_FAILED);
+    assert_int_equal(a->attempts, 3);
+    assert_int_equal(a->failures, 3);
+}
+
+static void what_stays_wrong_fails_at_once(void **state)
+{
+    struct job *a = submit_with_retries("a", 3);
+
+    (void)state;
+    fail_with(a, XFER_NO_SUCH_FILE);
+    assert_int_equal(a->state, JOB_FAILED);
+}
+
+static void a_peer_that_is_down_does_not_count(void **state)
+{
+    struct job *a = submit_with_retries("a", 0);
+
+    (void)state;
+    fail_with(a, XFER_PEER_DOWN);
+    assert_int_equal(a->state, JOB_QUEUED);
+    assert_int_equal(a->failures, 0);
+}
+
+static void a_job_that_waits_for_its_time_keeps_its_place(void **state)
+{
+    struct job *a = submit_with_retries("a", 3), *b = submit_with_retries("a/b", 3);
+
+    (void)state;
+    fail_with(a, XFER_NO_SPACE);
+    assert_int_equal(b->state, JOB_QUEUED);
+    assert_ptr_equal(scheduler_blocker(rig.scheduler, b), a);
+    scheduler_hurry(rig.scheduler, a);
+    settle();
+    assert_int_equal(a->state, JOB_RUNNING);
+    end(a);
+    assert_int_equal(b->state, JOB_RUNNING);
+}
+
+static void a_job_that_waits_for_its_time_can_be_cancelled(void **state)
+{
+    struct job *a = submit_with_retries("a", 3), *b = submit_with_retries("a", 3);
+
+    (void)state;
+    fail_with(a, XFER_NO_SPACE);
+    cancel(a);
+    settle();
+    assert_int_equal(a->state, JOB_CANCELLED);
+    assert_int_equal(b->state, JOB_RUNNING);
+}
+
+static void a_cancelled_attempt_is_not_repeated(void **state)
+{
+    struct job *a = submit_with_retries("a", 3);
+
+    (void)state;
+    cancel(a);
+    assert_false(rig.sender.sends->keep);
+    fail_with(a, XFER_NO_SPACE);
+    assert_int_equal(a->state, JOB_CANCELLED);
+    assert_int_equal(job_error_code(a), XFER_CANCELLED);
+}
+
+static void all_that_are_due_start_again(void **state)
+{
+    (void)state;
+    restart(0.02, 0);
+    rig.sender.room_max = 1;
+    struct job *jobs[20];
+    char dest[16];
+
+    for (int i = 0; i < 20; i++) {
+        snprintf(dest, sizeof dest, "%d", i);
+        jobs[i] = submit_with_retries(dest, 3);
+        fail_with(jobs[i], XFER_IO);
+    }
+    for (int i = 0; i < 20; i++)
+        while (jobs[i]->state != JOB_DONE) {
+            ev_run(rig.loop, EVRUN_ONCE);
+            if (rig.sender.sends)
+                fake_end(&rig.sender, rig.sender.sends->job, 0, NULL);
+        }
+    for (int i = 0; i < 20; i++)
+        assert_int_equal(jobs[i]->attempts, 2);
+}
+
+static void a_time_that_lies_too_far_ahead_is_cut(void **state)
+{
+    struct xfer_error err = XFER_ERROR_INIT;
+
+    (void)state;
+    struct job *a = submit_with_retries("a", 3);
+    fail_with(a, XFER_IO); /* and the clock goes back by a week after that */
+    restart(0.01, 0);
+    a = queue_find(rig.queue, 1, &err);
+    assert_true(a->not_before > clock_unix() + 1e5);
+    await(a, JOB_RUNNING);
+    assert_true(rig.sender.sends->again);
+}
+
+static void one_that_comes_back_after_its_end_runs_after_what_came_meanwhile(void **state)
+{
+    struct xfer_error err = XFER_ERROR_INIT;
+
+    (void)state;
+    struct job *a = submit_with_retries("a", 0), *b = submit_with_retries("a", 0);
+    fail_with(a, XFER_IO);
+    assert_int_equal(a->state, JOB_FAILED);
+    assert_int_equal(b->state, JOB_RUNNING);
+    assert_int_equal(queue_revive(rig.queue, a, &err), 0);
+    settle();
+    struct job *c = submit_with_retries("a", 0);
+    assert_int_equal(a->state, JOB_QUEUED);
+    assert_ptr_equal(scheduler_blocker(rig.scheduler, a), b);
+    end(b);
+    assert_int_equal(a->state, JOB_RUNNING);
+    assert_int_equal(c->state, JOB_QUEUED);
+    end(a);
+    assert_int_equal(c->state, JOB_RUNNING);
+}
+
+static void the_order_outlives_a_restart(void **state)
+{
+    struct xfer_error err = XFER_ERROR_INIT;
+
+    (void)state;
+    rig.sender.room_max = 1;
+    struct job *a = submit_with_retries("a", 0);
+    submit_with_retries("a", 0);
+    submit_with_retries("a", 0);
+    fail_with(a, XFER_IO);
+    assert_int_equal(queue_revive(rig.queue, a, &err), 0);
+    settle();
+    restart(1, 0);
+    rig.sender.n_starts = 0;
+    settle();
+    while (rig.sender.sends) {
+        assert_true(rig.sender.sends->again);
+        fake_end(&rig.sender, rig.sender.sends->job, 0, NULL), settle();
+    }
+    const uint64_t expected[] = {2, 3, 1};
+    assert_int_equal(rig.sender.n_starts, 3);
+    assert_memory_equal(rig.sender.starts, expected, sizeof expected);
+}
+
+/* ---- attempts that hang ---- */
+
+static void an_attempt_without_a_byte_fails(void **state)
+{
+    (void)state;
+    restart(1e6, 0.02);
+    struct job *a = submit_with_retries("a", 3);
+    await(a, JOB_QUEUED);
+    assert_int_equal(a->failures, 1);
+    assert_int_equal(job_error_code(a), XFER_STALLED);
+    assert_int_equal(rig.sender.sends->why.code, XFER_STALLED);
+    assert_true(rig.sender.sends->keep);
+    assert_int_equal(scheduler_running(rig.scheduler), 0);
+}
+
+static void it_does_not_start_again_while_it_hangs(void **state)
+{
+    (void)state;
+    restart(0, 0.02);
+    struct job *a = submit_with_retries("a", 3), *b = submit_with_retries("a", 0);
+    await(a, JOB_QUEUED);
+    settle();
+    assert_non_null(a->schedule.stuck);
+    assert_int_equal(rig.sender.n_starts, 1);
+    assert_int_equal(b->state, JOB_QUEUED);
+    end(a); /* at last */
+    await(a, JOB_RUNNING);
+    assert_null(a->schedule.stuck);
+    assert_int_equal(rig.sender.n_starts, 2);
+}
+
+static void one_that_has_ended_may_leave_it_behind(void **state)
+{
+    (void)state;
+    restart(0, 0.02);
+    struct job *a = submit_with_retries("a", 0), *b = submit_with_retries("a", 0);
+    await(a, JOB_FAILED);
+    settle();
+    assert_int_equal(b->state, JOB_RUNNING);
+    struct xfer_error err = XFER_ERROR_INIT;
+    assert_int_equal(queue_revive(rig.queue, a, &err), 0); /* and finds it again */
+    fake_end(&rig.sender, (uint64_t)b->id, 0, NULL);
+    settle();
+    assert_int_equal(a->state, JOB_QUEUED);
+    assert_non_null(a->schedule.stuck);
+    end(a);
+    assert_int_equal(a->state, JOB_RUNNING);
+}
+
+static void a_cancelled_job_that_hangs_ends(void **state)
+{
+    (void)state;
+    restart(0, 0.02);
+    struct job *a = submit_with_retries("a", 3);
+    int64_t id = a->id;
+    cancel(a);
+    await(a, JOB_CANCELLED);
+    assert_int_equal(rig.sender.active, 1);
+    assert_int_equal(left_behind, 0);
+    end(a);
+    assert_int_equal(rig.sender.active, 0);
+    assert_int_equal(left_behind, id);
+}
+
+static void a_file_that_is_being_stored_does_not_hang(void **state)
+{
+    (void)state;
+    restart(0, 0.02);
+    struct job *a = submit_with_retries("a", 0), *b = submit_with_retries("b", 0);
+    fake_phase(&rig.sender, 1, SEND_STORING, 5, 5);
+    await(b, JOB_FAILED);
+    for (int i = 0; i < 20; i++)
+        ev_run(rig.loop, EVRUN_NOWAIT), ev_sleep(0.005);
+    assert_int_equal(a->state, JOB_RUNNING);
+}
+
+static void one_that_moves_does_not_hang(void **state)
+{
+    (void)state;
+    restart(0, 0.2);
+    struct job *a = submit_with_retries("a", 0), *b = submit_with_retries("b", 0);
+    for (int64_t bytes = 1; b->state != JOB_FAILED; bytes++) {
+        fake_progress(&rig.sender, 1, bytes, 1000000);
+        ev_run(rig.loop, EVRUN_ONCE);
+    }
+    assert_int_equal(a->state, JOB_RUNNING);
+}
+
+/* ---- a pause ---- */
+
+static void a_paused_queue_starts_nothing(void **state)
+{
+    (void)state;
+    struct job *a = submit_with_retries("a", 0);
+    scheduler_pause(rig.scheduler, true);
+    struct job *b = submit_with_retries("b", 0);
+    assert_int_equal(a->state, JOB_RUNNING);
+    assert_int_equal(b->state, JOB_QUEUED);
+    end(a);
+    assert_int_equal(a->state, JOB_DONE);
+    assert_int_equal(b->state, JOB_QUEUED);
+    scheduler_pause(rig.scheduler, false);
+    settle();
+    assert_int_equal(b->state, JOB_RUNNING);
 }
 
 /* ---- against a plain model ---- */
@@ -421,7 +804,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(starts_no_more_than_there_is_room_for),
-        TEST(higher_priority_goes_first_then_lower_number),
+        TEST(higher_priority_goes_first_then_the_earlier_one),
         TEST(the_same_destination_keeps_the_order_of_submission_over_priority),
         TEST(nested_destinations_wait_both_ways),
         TEST(a_failed_or_cancelled_job_lets_the_next_one_go),
@@ -429,6 +812,25 @@ int main(void)
         TEST(a_cancel_that_comes_too_late_changes_nothing),
         TEST(a_sender_that_cannot_start_fails_the_job),
         TEST(stopping_puts_running_jobs_back_into_the_queue),
+        TEST(a_failed_attempt_waits_for_its_time),
+        TEST(it_starts_again_when_that_has_come),
+        TEST(it_fails_when_it_has_failed_too_often),
+        TEST(what_stays_wrong_fails_at_once),
+        TEST(a_peer_that_is_down_does_not_count),
+        TEST(a_job_that_waits_for_its_time_keeps_its_place),
+        TEST(a_job_that_waits_for_its_time_can_be_cancelled),
+        TEST(a_cancelled_attempt_is_not_repeated),
+        TEST(all_that_are_due_start_again),
+        TEST(a_time_that_lies_too_far_ahead_is_cut),
+        TEST(one_that_comes_back_after_its_end_runs_after_what_came_meanwhile),
+        TEST(the_order_outlives_a_restart),
+        TEST(an_attempt_without_a_byte_fails),
+        TEST(it_does_not_start_again_while_it_hangs),
+        TEST(one_that_has_ended_may_leave_it_behind),
+        TEST(a_cancelled_job_that_hangs_ends),
+        TEST(a_file_that_is_being_stored_does_not_hang),
+        TEST(one_that_moves_does_not_hang),
+        TEST(a_paused_queue_starts_nothing),
         TEST(every_start_is_the_one_that_the_rules_ask_for),
         TEST(twenty_thousand_jobs_for_one_destination),
         TEST(twenty_thousand_jobs_below_one_that_is_first_and_above_one_that_is_last),

@@ -28,6 +28,7 @@ static void hello_tells_who_answers(void **state)
     assert_int_equal(hello.ranks[0].pid, getpid());
     assert_int_equal(hello.ranks[1].rank, 1);
     assert_string_equal(hello.ranks[1].host, "hostb");
+    assert_int_equal(hello.jobs_finished_kept, 100000);
     control_incoming_free(&in);
     peer_close(&p);
 }
@@ -179,12 +180,12 @@ static void wait_times_out_and_names_the_job(void **state)
 static void an_unknown_job_is_no_such_job(void **state)
 {
     static const char *const methods[] = {"transfer.status", "transfer.wait", "transfer.cancel",
-                                          "events.subscribe"};
+                                          "transfer.retry", "events.subscribe"};
     struct peer p;
 
     (void)state;
     peer_connect(&p);
-    for (size_t i = 0; i < 4; i++)
+    for (size_t i = 0; i < 5; i++)
         assert_error(ask_job(&p, methods[i], 99), XFER_NO_SUCH_JOB);
     peer_close(&p);
 }
@@ -220,6 +221,7 @@ static void cancel_of_a_running_job_is_answered_when_it_has_ended(void **state)
     peer_say(&p, "{\"id\":1,\"method\":\"transfer.cancel\",\"params\":{\"job\":1}}");
     peer_say(&other, "{\"id\":1,\"method\":\"transfer.cancel\",\"params\":{\"job\":1}}");
     assert_silent(&p);
+    assert_has(ask_job(&p, "transfer.status", 1), "\"cancelling\"");
     assert_int_equal(rig.sender.sends->why.code, XFER_CANCELLED);
     fake_end(&rig.sender, 1, 0, NULL);
     assert_state(peer_line(&p), JOB_CANCELLED);
@@ -284,9 +286,8 @@ static void configured_administrators_cancel_jobs_of_others(void **state)
     (void)state;
     if (geteuid() != 0)
         skip();
-    server_destroy(rig.server);
     strcpy(rig.conf.control_admins, "root, 12345 @12346");
-    start_server(&rig.link);
+    restart_server(&rig.link);
     peer_connect(&p);
     connect_as(&by_uid, 12345, 12345);
     connect_as(&by_gid, 12347, 12346);
@@ -307,8 +308,11 @@ static void configured_administrators_cancel_jobs_of_others(void **state)
 static void an_unknown_administrator_is_an_error_at_start(void **state)
 {
     struct xfer_error err = XFER_ERROR_INIT;
-    struct server_options options = {
-        .loop = rig.loop, .conf = &rig.conf, .listen_fd = rig.listen_fd, .host = "h"};
+    struct server_options options = {.loop = rig.loop,
+                                     .conf = &rig.conf,
+                                     .listen_fd = rig.listen_fd,
+                                     .queue = rig.queue,
+                                     .host = "h"};
 
     (void)state;
     strcpy(rig.conf.control_admins, "no-such-user-here");
@@ -325,9 +329,8 @@ static void without_a_link_jobs_wait_and_say_for_whom(void **state)
     struct control_job job;
 
     (void)state;
-    server_destroy(rig.server);
     strcpy(rig.conf.peer_host, "hostb");
-    start_server(NULL);
+    restart_server(NULL);
     peer_connect(&p);
     submit(&p, "x");
     parse_job(ask_job(&p, "transfer.status", 1), &job);
@@ -414,7 +417,7 @@ static void stats_count(void **state)
     }
     settle();
     fake_end(&rig.sender, 1, 100, NULL);
-    error_set(&err, XFER_IO, "broken");
+    error_set(&err, XFER_NO_SUCH_FILE, "gone");
     fake_end(&rig.sender, 2, 0, &err);
     rig.sender.room_max = 2;
     settle();
@@ -534,6 +537,646 @@ static void priority_is_honoured(void **state)
     peer_close(&p);
 }
 
+/* ---- what outlives a restart ---- */
+
+/* A job object as the reply to a submission with these parameters besides the source. */
+static void submit_with(struct peer *p, const char *params, struct control_job *job)
+{
+    char line[512];
+
+    snprintf(line, sizeof line,
+             "{\"id\":1,\"method\":\"transfer.submit\",\"params\":{\"source\":\"/f\",%s}}", params);
+    parse_job(ask(p, line), job);
+}
+
+static enum xfer_code code_of(const char *line)
+{
+    struct control_incoming in;
+
+    parse(line, &in);
+    enum xfer_code code = in.kind == CONTROL_ERROR ? in.error.code : XFER_OK;
+    control_incoming_free(&in);
+    return code;
+}
+
+static void end_with(uint64_t job, enum xfer_code code)
+{
+    struct xfer_error err = XFER_ERROR_INIT;
+
+    error_set(&err, code, "the fake says so");
+    fake_end(&rig.sender, job, 0, &err);
+    settle();
+}
+
+static void jobs_are_taken_up_again_without_anybody_asking(void **state)
+{
+    struct peer p;
+
+    (void)state;
+    peer_connect(&p);
+    submit(&p, "x");
+    submit(&p, "y");
+    submit(&p, "z");
+    settle();
+    fake_end(&rig.sender, 1, 5, NULL);
+    settle();
+    peer_close(&p);
+    restart_server(&rig.link);
+    peer_connect(&p);
+    assert_state(ask_job(&p, "transfer.status", 1), JOB_DONE);
+    assert_state(ask_job(&p, "transfer.status", 2), JOB_RUNNING);
+    assert_state(ask_job(&p, "transfer.status", 3), JOB_RUNNING);
+    assert_int_equal(submit(&p, "w"), 4);
+    peer_close(&p);
+}
+
+static void a_submission_is_answered_only_when_it_is_recorded(void **state)
+{
+    struct peer p;
+
+    (void)state;
+    peer_connect(&p);
+    fake_db.hold = true;
+    peer_say(&p, "{\"id\":1,\"method\":\"transfer.submit\",\"params\":{\"source\":\"/f\"}}");
+    assert_silent(&p);
+    fake_db_commit();
+    assert_state(peer_line(&p), JOB_QUEUED);
+    peer_close(&p);
+}
+
+static void a_submission_that_cannot_be_recorded_is_an_error(void **state)
+{
+    struct peer p;
+    struct control_incoming in;
+
+    (void)state;
+    peer_connect(&p);
+    fake_db.no_more = XFER_NO_SPACE;
+    parse(ask(&p, "{\"id\":1,\"method\":\"transfer.submit\",\"params\":{\"source\":\"/f\"}}"), &in);
+    assert_int_equal(in.kind, CONTROL_ERROR);
+    assert_int_equal(in.error.code, XFER_NO_SPACE);
+    assert_int_equal(in.error.side, XFER_SIDE_DAEMON);
+    assert_int_equal(in.error_job, 0);
+    control_incoming_free(&in);
+    peer_close(&p);
+}
+
+static void nobody_hears_of_a_number_before_it_is_recorded(void **state)
+{
+    struct peer p, q;
+
+    (void)state;
+    peer_connect(&p);
+    peer_connect(&q);
+    fake_db.hold = true;
+    peer_say(&p, "{\"id\":1,\"method\":\"transfer.submit\",\"params\":{\"source\":\"/f\"}}");
+    settle();
+    peer_say(&q, "{\"id\":1,\"method\":\"transfer.cancel\",\"params\":{\"job\":1}}");
+    assert_silent(&q);
+    fake_db_commit();
+    assert_state(peer_line(&p), JOB_QUEUED);
+    fake_db.hold = false;
+    settle();
+    fake_db_commit();
+    if (rig.sender.sends)
+        fake_end(&rig.sender, 1, 0, NULL);
+    assert_state(peer_line(&q), JOB_CANCELLED);
+    peer_close(&p);
+    peer_close(&q);
+}
+
+static void a_key_given_twice_returns_the_same_job(void **state)
+{
+    struct peer p;
+    struct control_job job;
+
+    (void)state;
+    peer_connect(&p);
+    submit_with(&p, "\"key\":\"k\",\"dest\":\"x\"", &job);
+    assert_int_equal(job.job, 1);
+    assert_false(job.existing);
+    assert_string_equal(job.key, "k");
+    control_job_free(&job);
+    for (int i = 0; i < 2; i++) {
+        submit_with(&p, "\"key\":\"k\",\"dest\":\"x\"", &job);
+        assert_int_equal(job.job, 1);
+        assert_true(job.existing);
+        control_job_free(&job);
+        peer_close(&p);
+        restart_server(&rig.link);
+        peer_connect(&p);
+    }
+    submit_with(&p, "\"key\":\"l\",\"dest\":\"x\"", &job);
+    assert_int_equal(job.job, 2);
+    control_job_free(&job);
+    peer_close(&p);
+}
+
+static void a_key_with_wait_is_answered_at_the_end(void **state)
+{
+    struct peer p;
+    struct control_job job;
+
+    (void)state;
+    peer_connect(&p);
+    submit_with(&p, "\"key\":\"k\"", &job);
+    control_job_free(&job);
+    peer_say(&p, "{\"id\":1,\"method\":\"transfer.submit\",\"params\":{\"source\":\"/"
+                 "f\",\"key\":\"k\",\"wait\":true}}");
+    assert_silent(&p);
+    fake_end(&rig.sender, 1, 3, NULL);
+    parse_job(peer_line(&p), &job);
+    assert_int_equal(job.job, 1);
+    assert_int_equal(job.state, JOB_DONE);
+    assert_true(job.existing);
+    control_job_free(&job);
+    peer_close(&p);
+}
+
+static void a_key_with_another_request_is_a_conflict(void **state)
+{
+    static const char *const others[] = {"\"dest\":\"y\"", "\"priority\":1", "\"retries\":7",
+                                         "\"sync\":\"none\"", "\"overwrite\":\"never\""};
+    struct peer p;
+    struct control_job job;
+    struct control_incoming in;
+    char line[256];
+
+    (void)state;
+    peer_connect(&p);
+    submit_with(&p, "\"key\":\"k\"", &job);
+    control_job_free(&job);
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+        snprintf(line, sizeof line,
+                 "{\"id\":1,\"method\":\"transfer.submit\",\"params\":{\"source\":\"/f\",\"key\":"
+                 "\"k\",%s}}",
+                 others[i]);
+        parse(ask(&p, line), &in);
+        assert_int_equal(in.kind, CONTROL_ERROR);
+        assert_int_equal(in.error.code, XFER_KEY_CONFLICT);
+        assert_int_equal(in.error_job, 1);
+        control_incoming_free(&in);
+    }
+    peer_close(&p);
+}
+
+/* ---- another attempt ---- */
+
+static void a_job_that_waits_for_its_next_attempt_tells_which_and_why(void **state)
+{
+    struct peer p;
+    struct control_job job;
+
+    (void)state;
+    peer_connect(&p);
+    submit_with(&p, "\"retries\":3", &job);
+    control_job_free(&job);
+    settle();
+    end_with(1, XFER_NO_SPACE);
+    parse_job(ask_job(&p, "transfer.status", 1), &job);
+    assert_int_equal(job.state, JOB_QUEUED);
+    assert_has(job.reason, "waiting for its next attempt, 2 of 4, at ");
+    assert_has(job.reason, "the fake says so");
+    assert_int_equal(job.error->code, XFER_NO_SPACE);
+    assert_true(job.not_before > job.submitted_at);
+    assert_int_equal(job.retries, 3);
+    control_job_free(&job);
+    peer_close(&p);
+}
+
+static void retries_are_as_configured_unless_given(void **state)
+{
+    struct peer p;
+    struct control_job job;
+
+    (void)state;
+    rig.conf.queue_retries = 5;
+    restart_server(&rig.link);
+    peer_connect(&p);
+    submit_with(&p, "\"dest\":\"a\"", &job);
+    assert_int_equal(job.retries, 5);
+    control_job_free(&job);
+    submit_with(&p, "\"dest\":\"b\",\"retries\":0", &job);
+    assert_int_equal(job.retries, 0);
+    control_job_free(&job);
+    peer_close(&p);
+}
+
+static void retry_ends_the_waiting(void **state)
+{
+    struct peer p;
+    struct control_job job;
+
+    (void)state;
+    peer_connect(&p);
+    submit_with(&p, "\"retries\":3", &job);
+    control_job_free(&job);
+    settle();
+    end_with(1, XFER_NO_SPACE);
+    assert_int_equal(code_of(ask_job(&p, "transfer.retry", 1)), XFER_OK);
+    settle();
+    assert_state(ask_job(&p, "transfer.status", 1), JOB_RUNNING);
+    assert_int_equal(rig.sender.n_starts, 2);
+    peer_close(&p);
+}
+
+static void retry_starts_a_failed_job_again_under_its_number(void **state)
+{
+    struct peer p;
+    struct control_job job;
+
+    (void)state;
+    peer_connect(&p);
+    submit(&p, "x");
+    settle();
+    end_with(1, XFER_NO_SUCH_FILE);
+    rig.sender.room_max = 0;
+    parse_job(ask_job(&p, "transfer.retry", 1), &job);
+    assert_int_equal(job.job, 1);
+    assert_int_equal(job.state, JOB_QUEUED);
+    assert_null(job.error);
+    assert_true(job.finished_at == 0);
+    control_job_free(&job);
+    assert_state(ask_job(&p, "transfer.retry", 1), JOB_QUEUED);
+    rig.sender.room_max = 1;
+    peer_say(&p, "{\"id\":1,\"method\":\"transfer.wait\",\"params\":{\"job\":1}}");
+    settle();
+    restart_server(&rig.link);
+    settle();
+    assert_null(peer_line(&p));
+    peer_close(&p);
+    peer_connect(&p);
+    assert_state(ask_job(&p, "transfer.status", 1), JOB_RUNNING);
+    fake_end(&rig.sender, 1, 1, NULL);
+    assert_state(ask_job(&p, "transfer.wait", 1), JOB_DONE);
+    peer_close(&p);
+}
+
+static void retry_of_a_done_job_is_refused(void **state)
+{
+    struct peer p;
+
+    (void)state;
+    peer_connect(&p);
+    submit(&p, "x");
+    settle();
+    fake_end(&rig.sender, 1, 0, NULL);
+    settle();
+    assert_error(ask_job(&p, "transfer.retry", 1), XFER_INVALID_PARAMS);
+    peer_close(&p);
+}
+
+static void retry_of_a_job_whose_end_is_being_recorded_comes_after_it(void **state)
+{
+    struct peer p, q;
+
+    (void)state;
+    peer_connect(&p);
+    peer_connect(&q);
+    submit(&p, "x");
+    settle();
+    fake_db.hold = true;
+    peer_say(&q, "{\"id\":1,\"method\":\"transfer.wait\",\"params\":{\"job\":1}}");
+    settle();
+    end_with(1, XFER_NO_SUCH_FILE);
+    peer_say(&p, "{\"id\":1,\"method\":\"transfer.retry\",\"params\":{\"job\":1}}");
+    assert_silent(&p);
+    fake_db.hold = false;
+    fake_db_commit();
+    assert_state(peer_line(&q), JOB_FAILED);
+    assert_state(peer_line(&p), JOB_QUEUED);
+    peer_close(&p);
+    peer_close(&q);
+}
+
+static void cancel_right_after_retry_cancels(void **state)
+{
+    struct peer p;
+
+    (void)state;
+    peer_connect(&p);
+    submit(&p, "x");
+    settle();
+    end_with(1, XFER_NO_SUCH_FILE);
+    rig.sender.room_max = 0;
+    fake_db.hold = true;
+    peer_say(&p, "{\"id\":1,\"method\":\"transfer.retry\",\"params\":{\"job\":1}}");
+    peer_say(&p, "{\"id\":1,\"method\":\"transfer.cancel\",\"params\":{\"job\":1}}");
+    assert_silent(&p);
+    fake_db.hold = false;
+    fake_db_commit();
+    assert_state(peer_line(&p), JOB_QUEUED);
+    assert_state(peer_line(&p), JOB_CANCELLED);
+    peer_close(&p);
+}
+
+static void only_owner_and_administrators_retry(void **state)
+{
+    struct peer owner, other;
+
+    (void)state;
+    if (!connect_as(&owner, 12345, 12345))
+        skip();
+    connect_as(&other, 12346, 12346);
+    submit(&owner, "x");
+    settle();
+    end_with(1, XFER_NO_SUCH_FILE);
+    assert_error(ask_job(&other, "transfer.retry", 1), XFER_PERMISSION_DENIED);
+    assert_state(ask_job(&owner, "transfer.retry", 1), JOB_QUEUED);
+    peer_close(&owner);
+    peer_close(&other);
+}
+
+static void the_receiver_is_told_what_is_not_needed_any_more(void **state)
+{
+    const uint64_t held[] = {1, 2, 3, 99};
+    struct peer p;
+
+    (void)state;
+    peer_connect(&p);
+    submit(&p, "x");
+    submit(&p, "y");
+    submit(&p, "z");
+    settle();
+    fake_end(&rig.sender, 1, 0, NULL);
+    settle();
+    assert_int_equal(rig.link.n_forgotten, 0);
+    end_with(2, XFER_NO_SUCH_FILE);
+    assert_int_equal(rig.link.n_forgotten, 1);
+    assert_int_equal(rig.link.forgotten[0], 2);
+    rig.link.n_forgotten = 0;
+    server_partials(rig.server, held, 4);
+    const uint64_t expected[] = {1, 2, 99};
+    assert_int_equal(rig.link.n_forgotten, 3);
+    assert_memory_equal(rig.link.forgotten, expected, sizeof expected);
+    peer_close(&p);
+}
+
+/* ---- pause and drain ---- */
+
+static void queue_of(const char *line, struct control_queue *queue)
+{
+    struct control_incoming in;
+    struct xfer_error err = XFER_ERROR_INIT;
+
+    parse(line, &in);
+    assert_int_equal(in.kind, CONTROL_RESULT);
+    assert_int_equal(control_queue_parse(in.result, queue, &err), 0);
+    control_incoming_free(&in);
+}
+
+static void a_paused_queue_accepts_and_starts_nothing_over_a_restart(void **state)
+{
+    static struct control_stats s;
+    struct peer p;
+    struct control_queue queue;
+    struct control_job job;
+
+    (void)state;
+    peer_connect(&p);
+    submit(&p, "x");
+    settle();
+    queue_of(ask(&p, "{\"id\":1,\"method\":\"queue.pause\"}"), &queue);
+    assert_true(queue.paused && !queue.draining);
+    assert_int_equal(queue.running, 1);
+    submit(&p, "y");
+    fake_end(&rig.sender, 1, 0, NULL);
+    settle();
+    peer_close(&p);
+    restart_server(&rig.link);
+    peer_connect(&p);
+    parse_job(ask_job(&p, "transfer.status", 2), &job);
+    assert_int_equal(job.state, JOB_QUEUED);
+    assert_string_equal(job.reason, "the queue is paused");
+    control_job_free(&job);
+    stats(&p, &s);
+    assert_true(s.paused && !s.draining);
+    queue_of(ask(&p, "{\"id\":1,\"method\":\"queue.resume\"}"), &queue);
+    assert_false(queue.paused);
+    settle();
+    assert_state(ask_job(&p, "transfer.status", 2), JOB_RUNNING);
+    peer_close(&p);
+}
+
+static void a_pause_that_cannot_be_recorded_is_an_error_and_none(void **state)
+{
+    struct peer p;
+
+    (void)state;
+    peer_connect(&p);
+    fake_db.no_more = XFER_IO;
+    assert_error(ask(&p, "{\"id\":1,\"method\":\"queue.pause\"}"), XFER_IO);
+    fake_db.no_more = XFER_OK;
+    submit(&p, "x");
+    settle();
+    assert_state(ask_job(&p, "transfer.status", 1), JOB_RUNNING);
+    peer_close(&p);
+}
+
+static void a_drain_refuses_and_is_answered_when_no_job_is_left(void **state)
+{
+    struct peer p, q;
+    struct control_queue queue;
+
+    (void)state;
+    peer_connect(&p);
+    peer_connect(&q);
+    submit(&p, "x");
+    settle();
+    peer_say(&q, "{\"id\":1,\"method\":\"queue.drain\"}");
+    assert_silent(&q);
+    assert_error(
+        ask(&p, "{\"id\":1,\"method\":\"transfer.submit\",\"params\":{\"source\":\"/f\"}}"),
+        XFER_DRAINING);
+    fake_end(&rig.sender, 1, 0, NULL);
+    queue_of(peer_line(&q), &queue);
+    assert_true(queue.draining);
+    assert_int_equal(queue.queued + queue.running, 0);
+    queue_of(ask(&q, "{\"id\":1,\"method\":\"queue.drain\"}"), &queue);
+    queue_of(ask(&q, "{\"id\":1,\"method\":\"queue.resume\"}"), &queue);
+    assert_false(queue.draining);
+    submit(&p, "y");
+    peer_close(&p);
+    peer_close(&q);
+}
+
+static void a_drain_tells_of_what_was_accepted_before(void **state)
+{
+    struct peer p;
+    struct control_job job;
+
+    (void)state;
+    rig.sender.room_max = 0;
+    peer_connect(&p);
+    submit_with(&p, "\"key\":\"k\"", &job);
+    control_job_free(&job);
+    peer_say(&p, "{\"jsonrpc\":\"2.0\",\"method\":\"queue.drain\"}");
+    submit_with(&p, "\"key\":\"k\"", &job);
+    assert_int_equal(job.job, 1);
+    assert_true(job.existing);
+    control_job_free(&job);
+    assert_error(ask(&p, "{\"id\":1,\"method\":\"transfer.submit\",\"params\":{\"source\":\"/"
+                         "g\",\"key\":\"k\"}}"),
+                 XFER_KEY_CONFLICT);
+    assert_error(ask(&p, "{\"id\":1,\"method\":\"transfer.submit\",\"params\":{\"source\":\"/"
+                         "g\",\"key\":\"new\"}}"),
+                 XFER_DRAINING);
+    peer_close(&p);
+}
+
+static void resume_ends_a_drain_that_is_waited_for(void **state)
+{
+    struct peer p, q;
+    struct control_queue queue;
+
+    (void)state;
+    peer_connect(&p);
+    peer_connect(&q);
+    submit(&p, "x");
+    peer_say(&q, "{\"id\":1,\"method\":\"queue.drain\"}");
+    assert_silent(&q);
+    queue_of(ask(&p, "{\"id\":1,\"method\":\"queue.resume\"}"), &queue);
+    queue_of(peer_line(&q), &queue);
+    assert_false(queue.draining);
+    assert_int_equal(queue.running, 1);
+    peer_close(&p);
+    peer_close(&q);
+}
+
+static void only_administrators_pause_resume_and_drain(void **state)
+{
+    struct peer p;
+
+    (void)state;
+    if (!connect_as(&p, 12345, 12345))
+        skip();
+    assert_error(ask(&p, "{\"id\":1,\"method\":\"queue.pause\"}"), XFER_PERMISSION_DENIED);
+    assert_error(ask(&p, "{\"id\":1,\"method\":\"queue.resume\"}"), XFER_PERMISSION_DENIED);
+    assert_error(ask(&p, "{\"id\":1,\"method\":\"queue.drain\"}"), XFER_PERMISSION_DENIED);
+    submit(&p, "x");
+    peer_close(&p);
+}
+
+/* ---- jobs that are not in memory ---- */
+
+/* So many jobs that are done, with numbers from 1, recorded before the start. */
+static void record_done(int64_t n)
+{
+    for (int64_t i = 1; i <= n; i++) {
+        struct queue_row *row = queue_row_create();
+
+        row->id = row->position = row->ended = i;
+        row->state = i % 10 ? JOB_DONE : JOB_FAILED;
+        row->owner = geteuid();
+        row->source = strdup("/s");
+        row->dest = strdup("d");
+        row->attempts = 1;
+        row->submitted_at = row->started_at = row->finished_at = 1;
+        row->error_code = i % 10 ? XFER_OK : XFER_NO_SUCH_FILE;
+        fake_set(i, row);
+    }
+    fake_db.last_id = fake_db.last_ended = n;
+}
+
+#define OLD_JOBS (3 * XFER_JOBS_LOADED)
+
+static void restart_with_old_jobs(void)
+{
+    end_server();
+    record_done(OLD_JOBS);
+    start_server(&rig.link);
+}
+
+static void an_old_job_is_told_of(void **state)
+{
+    static const char *const methods[] = {"transfer.status", "transfer.wait", "transfer.cancel"};
+    struct peer p;
+
+    (void)state;
+    restart_with_old_jobs();
+    peer_connect(&p);
+    for (int64_t i = 0; i < 3; i++)
+        assert_state(ask_job(&p, methods[i], i + 1), JOB_DONE);
+    assert_int_equal(fake_db.fetches, 3);
+    assert_has(ask_job(&p, "events.subscribe", 9), "true");
+    assert_has(peer_line(&p), "\"done\"");
+    assert_state(ask_job(&p, "transfer.status", OLD_JOBS), JOB_FAILED);
+    assert_int_equal(fake_db.fetches, 4);
+    peer_close(&p);
+}
+
+static void an_old_job_can_be_tried_again(void **state)
+{
+    struct peer p;
+
+    (void)state;
+    restart_with_old_jobs();
+    peer_connect(&p);
+    assert_state(ask_job(&p, "transfer.retry", 10), JOB_QUEUED);
+    settle();
+    assert_true(rig.sender.sends->again);
+    fake_end(&rig.sender, 10, 0, NULL);
+    assert_state(ask_job(&p, "transfer.wait", 10), JOB_DONE);
+    peer_close(&p);
+}
+
+static void a_pruned_job_is_forgotten(void **state)
+{
+    struct peer p;
+
+    (void)state;
+    restart_with_old_jobs();
+    fake_db_remove(5);
+    peer_connect(&p);
+    assert_error(ask_job(&p, "transfer.status", 5), XFER_JOB_FORGOTTEN);
+    assert_error(ask_job(&p, "transfer.status", OLD_JOBS + 1), XFER_NO_SUCH_JOB);
+    peer_close(&p);
+}
+
+static void who_asks_and_goes_is_not_waited_for(void **state)
+{
+    struct peer p;
+
+    (void)state;
+    restart_with_old_jobs();
+    fake_db.hold = true;
+    peer_connect(&p);
+    peer_say(&p, "{\"id\":1,\"method\":\"transfer.status\",\"params\":{\"job\":1}}");
+    peer_say(&p, "{\"id\":1,\"method\":\"transfer.list\",\"params\":{\"before\":7}}");
+    peer_say(&p, "{\"id\":1,\"method\":\"queue.drain\"}");
+    settle();
+    peer_close(&p);
+    settle();
+    fake_db_commit();
+    peer_connect(&p);
+    fake_db.hold = false;
+    assert_state(ask_job(&p, "transfer.status", 1), JOB_DONE);
+    peer_close(&p);
+}
+
+static void old_jobs_are_listed_from_the_database(void **state)
+{
+    struct peer p;
+
+    (void)state;
+    restart_with_old_jobs();
+    peer_connect(&p);
+    assert_string_equal(listed(&p, "{\"limit\":3}"), "3000 2999 2998");
+    assert_int_equal(fake_db.lists, 0);
+    assert_string_equal(listed(&p, "{\"before\":14,\"limit\":4}"), "13 12 11 10");
+    assert_int_equal(fake_db.lists, 1);
+    assert_string_equal(listed(&p, "{\"before\":31,\"state\":\"failed\",\"limit\":9}"), "30 20 10");
+    ask_job(&p, "transfer.status", 12); /* one that is in memory all the same */
+    assert_string_equal(listed(&p, "{\"before\":14,\"limit\":4}"), "13 12 11 10");
+    assert_state(ask_job(&p, "transfer.retry", 10), JOB_QUEUED);
+    assert_string_equal(listed(&p, "{\"before\":14,\"limit\":4}"), "10 13 12 11");
+    settle();
+    fake_end(&rig.sender, 10, 0, NULL);
+    settle();
+    assert_string_equal(listed(&p, "{\"limit\":2}"), "10 3000");
+    peer_close(&p);
+}
+
 /* ---- the end ---- */
 
 static void on_stopped(void *user)
@@ -611,6 +1254,91 @@ static void stop_with_nothing_to_do_ends_at_once(void **state)
     assert_true(rig.stopped);
 }
 
+static void stop_waits_for_what_is_being_recorded(void **state)
+{
+    struct peer p, q;
+
+    (void)state;
+    peer_connect(&p);
+    peer_connect(&q);
+    rig.sender.room_max = 0;
+    fake_db.hold = true;
+    peer_say(&p, "{\"id\":1,\"method\":\"transfer.submit\",\"params\":{\"source\":\"/f\"}}");
+    peer_say(&q, "{\"id\":1,\"method\":\"transfer.submit\",\"params\":{\"source\":\"/g\",\"wait\":"
+                 "true}}");
+    settle();
+    server_stop(rig.server, 1000, on_stopped, NULL);
+    settle();
+    assert_false(rig.stopped);
+    assert_silent(&p);
+    fake_db_commit();
+    assert_state(peer_line(&p), JOB_QUEUED);
+    assert_error(peer_line(&q), XFER_STOPPING);
+    settle();
+    assert_true(rig.stopped);
+    peer_close(&p);
+    peer_close(&q);
+}
+
+static void what_is_not_recorded_when_stopping_ends_was_not_accepted(void **state)
+{
+    struct peer p;
+    struct control_incoming in;
+
+    (void)state;
+    peer_connect(&p);
+    fake_db.hold = true;
+    peer_say(&p, "{\"id\":1,\"method\":\"transfer.submit\",\"params\":{\"source\":\"/f\"}}");
+    settle();
+    server_stop(rig.server, 0, on_stopped, NULL);
+    parse(peer_line(&p), &in);
+    assert_int_equal(in.error.code, XFER_STOPPING);
+    assert_int_equal(in.error_job, 0);
+    control_incoming_free(&in);
+    settle();
+    assert_true(rig.stopped);
+    peer_close(&p);
+}
+
+static void stop_tells_those_who_ask_the_database(void **state)
+{
+    struct peer p, q;
+
+    (void)state;
+    restart_with_old_jobs();
+    fake_db.hold = true;
+    peer_connect(&p);
+    peer_connect(&q);
+    peer_say(&p, "{\"id\":1,\"method\":\"transfer.status\",\"params\":{\"job\":1}}");
+    peer_say(&q, "{\"id\":1,\"method\":\"transfer.list\",\"params\":{\"before\":7}}");
+    settle();
+    server_stop(rig.server, 1000, on_stopped, NULL);
+    assert_error(peer_line(&p), XFER_STOPPING);
+    assert_error(peer_line(&q), XFER_STOPPING);
+    peer_close(&p);
+    peer_close(&q);
+}
+
+static void what_ran_when_stopped_is_recorded_as_waiting_and_not_as_failed(void **state)
+{
+    struct peer p;
+
+    (void)state;
+    peer_connect(&p);
+    submit(&p, "x");
+    settle();
+    server_stop(rig.server, 1000, on_stopped, NULL);
+    assert_true(rig.sender.sends->keep);
+    fake_end(&rig.sender, 1, 0, NULL);
+    settle();
+    assert_true(rig.stopped);
+    assert_int_equal(fake_row(1)->state, JOB_QUEUED);
+    assert_int_equal(fake_row(1)->failures, 0);
+    assert_int_equal(fake_row(1)->attempts, 1);
+    assert_true(fake_row(1)->not_before == 0);
+    peer_close(&p);
+}
+
 static void a_server_can_go_in_the_middle_of_everything(void **state)
 {
     struct peer p;
@@ -662,6 +1390,37 @@ int main(void)
         TEST(stop_tells_those_who_wait_and_ends_when_transfers_have),
         TEST(stop_gives_up_when_time_is_over),
         TEST(stop_with_nothing_to_do_ends_at_once),
+        TEST(jobs_are_taken_up_again_without_anybody_asking),
+        TEST(a_submission_is_answered_only_when_it_is_recorded),
+        TEST(a_submission_that_cannot_be_recorded_is_an_error),
+        TEST(nobody_hears_of_a_number_before_it_is_recorded),
+        TEST(a_key_given_twice_returns_the_same_job),
+        TEST(a_key_with_wait_is_answered_at_the_end),
+        TEST(a_key_with_another_request_is_a_conflict),
+        TEST(a_job_that_waits_for_its_next_attempt_tells_which_and_why),
+        TEST(retries_are_as_configured_unless_given),
+        TEST(retry_ends_the_waiting),
+        TEST(retry_starts_a_failed_job_again_under_its_number),
+        TEST(retry_of_a_done_job_is_refused),
+        TEST(retry_of_a_job_whose_end_is_being_recorded_comes_after_it),
+        TEST(cancel_right_after_retry_cancels),
+        TEST(only_owner_and_administrators_retry),
+        TEST(the_receiver_is_told_what_is_not_needed_any_more),
+        TEST(a_paused_queue_accepts_and_starts_nothing_over_a_restart),
+        TEST(a_pause_that_cannot_be_recorded_is_an_error_and_none),
+        TEST(a_drain_refuses_and_is_answered_when_no_job_is_left),
+        TEST(a_drain_tells_of_what_was_accepted_before),
+        TEST(resume_ends_a_drain_that_is_waited_for),
+        TEST(only_administrators_pause_resume_and_drain),
+        TEST(an_old_job_is_told_of),
+        TEST(an_old_job_can_be_tried_again),
+        TEST(a_pruned_job_is_forgotten),
+        TEST(who_asks_and_goes_is_not_waited_for),
+        TEST(old_jobs_are_listed_from_the_database),
+        TEST(stop_waits_for_what_is_being_recorded),
+        TEST(what_is_not_recorded_when_stopping_ends_was_not_accepted),
+        TEST(stop_tells_those_who_ask_the_database),
+        TEST(what_ran_when_stopped_is_recorded_as_waiting_and_not_as_failed),
         TEST(a_server_can_go_in_the_middle_of_everything),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

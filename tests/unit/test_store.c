@@ -63,7 +63,7 @@ static void test_digest_is_canonical_xxh3_128(void **state)
     store_digest(file, digest);
     assert_memory_equal(digest, empty, sizeof digest);
     assert_int_equal(store_size(file), 0);
-    store_abort(file);
+    store_abort(file, false);
 }
 
 static void test_many_writes_make_one_file(void **state)
@@ -310,7 +310,7 @@ static void test_no_name_shows_before_commit(void **state)
     assert_int_equal(store_write(file, "new", 3, &err), 0);
     assert_int_equal(entries(f->root), 1);
     assert_int_equal(temporaries(f), f->options.no_tmpfile ? 1 : 0);
-    store_abort(file);
+    store_abort(file, false);
     root_has(f, 0);
 }
 
@@ -563,10 +563,10 @@ static void test_missing_parents_are_made_at_the_end(void **state)
     file = store_begin(f->store, &meta, &err);
     assert_int_equal(store_write(file, "new", 3, &err), 0);
     assert_int_equal(entries(in_root(f, "there")), 0);
-    store_abort(file);
+    store_abort(file, false);
     assert_true(exists(in_root(f, "there")));
     assert_int_equal(entries(in_root(f, "there")), 0);
-    store_abort(NULL);
+    store_abort(NULL, false);
 }
 
 static void test_parents_that_cannot_be_made_at_the_end_leave_nothing(void **state)
@@ -599,7 +599,7 @@ static void test_abort_keeps_parents_that_others_use(void **state)
     meta_of(&meta, "a/b/file", 3);
     file = store_begin(f->store, &meta, &err);
     put_text(f->store, "a/other", "x");
-    store_abort(file);
+    store_abort(file, false);
     holds(in_root(f, "a/other"), "x");
     assert_false(exists(in_root(f, "a/b")));
 }
@@ -705,7 +705,7 @@ static void test_no_descriptor_is_left_open(void **state)
     meta_of(&meta, "x/y/z", 3);
     meta.sync = SYNC_FILE;
     assert_int_equal(put(f->store, &meta, "x", 1, &err), 0);
-    store_abort(store_begin(f->store, &meta, &err));
+    store_abort(store_begin(f->store, &meta, &err), false);
     assert_int_equal(entries("/proc/self/fd"), before);
 }
 
@@ -776,7 +776,7 @@ static void test_sweep_waits_for_the_lock(void **state)
     assert_int_equal(temporaries(f), 1);
     assert_null(store_open(&f->options, 0, &err));
     assert_int_equal(temporaries(f), 1);
-    store_abort(file);
+    store_abort(file, false);
 }
 
 static void test_root_is_made_with_its_parents(void **state)

@@ -130,13 +130,13 @@ static void test_disk_that_fills_up_fails_the_write_and_leaves_nothing(void **st
     }
     assert_in_range(written, 3, 5);
     for (i = 0; i < 8; i++)
-        store_abort(file[i]);
+        store_abort(file[i], false);
     assert_int_equal(entries(in_root(f, "m")), 0);
     root_has(f, 1);
     meta_of(&meta, "m/again", 900 << 10);
     file[0] = store_begin(f->store, &meta, &err);
     assert_non_null(file[0]);
-    store_abort(file[0]);
+    store_abort(file[0], false);
 }
 
 static void test_space_is_that_of_the_root(void **state)
@@ -299,6 +299,263 @@ static void test_death_leaves_nothing_on_another_mount_after_the_next_start(void
     root_has(f, 1);
 }
 
+/* ---- partial files beside their target ---- */
+
+#define HEX  "00000000000000000000000000000000"
+#define NAME HEX "-7-1"
+
+static const unsigned char queue_id[XFER_QUEUE_ID_SIZE];
+static unsigned char bytes[900 << 10];
+
+static void open_for_resume(struct fixture *f)
+{
+    struct xfer_error err = XFER_ERROR_INIT;
+    unsigned i;
+
+    for (i = 0; i < sizeof bytes; i++)
+        bytes[i] = (unsigned char)(i * 7 + i / 4096);
+    store_close(f->store);
+    f->options.resume_min = 1000;
+    f->options.resume_block = 64 << 10;
+    f->store = store_open(&f->options, 0, &err);
+    if (f->store == NULL)
+        fail_msg("%s", err.text);
+    store_set_queue(f->store, queue_id);
+}
+
+static void asking(struct wire_meta *meta, const char *path)
+{
+    meta_of(meta, path, sizeof bytes);
+    meta->job = 7;
+    meta->file = 1;
+    meta->ask = true;
+}
+
+static void leave_partial(struct fixture *f, const char *path, size_t len)
+{
+    struct xfer_error err = XFER_ERROR_INIT;
+    struct wire_meta meta;
+    struct store_file *file;
+
+    asking(&meta, path);
+    file = store_begin(f->store, &meta, &err);
+    if (file == NULL)
+        fail_msg("%s", err.text);
+    assert_int_equal(store_write(file, bytes, len, &err), 0);
+    store_abort(file, true);
+}
+
+static void goes_on(struct fixture *f, const char *path, size_t from)
+{
+    struct xfer_error err = XFER_ERROR_INIT;
+    struct wire_verdict verdict;
+    struct wire_meta meta;
+    struct store_file *file;
+    struct wire_go go;
+    struct stat st;
+
+    asking(&meta, path);
+    meta.sync = SYNC_FILE;
+    file = store_ask(f->store, &meta, NULL, &go, &err);
+    assert_non_null(file);
+    assert_int_equal(go.offer, WIRE_OFFER_PARTIAL);
+    assert_int_equal(go.size, from);
+    if (store_start(file, from, &err) != 0 ||
+        store_write(file, bytes + from, sizeof bytes - from, &err) != 0)
+        fail_msg("%s", err.text);
+    verdict_of(&verdict, bytes, sizeof bytes);
+    if (store_commit(file, &verdict, &err) != 0)
+        fail_msg("%s", err.text);
+    assert_int_equal(stat(in_root(f, path), &st), 0);
+    assert_int_equal(st.st_size, sizeof bytes);
+    assert_int_equal(st.st_mtim.tv_sec, MTIME);
+    root_has(f, 1);
+}
+
+static void test_partial_on_another_mount_is_gone_on_with(void **state)
+{
+    struct fixture *f = *state;
+
+    mount_small(f);
+    open_for_resume(f);
+    leave_partial(f, "m/d/a", 600 << 10);
+    assert_true(exists(in_root(f, "m/d/.xfer-" NAME)));
+    assert_true(exists(in_root(f, ".xfer/beside/" NAME)));
+    assert_int_equal(temporaries(f), 1);
+    open_for_resume(f);
+    /* of what is free 300 KiB are enough */
+    goes_on(f, "m/d/a", 600 << 10);
+    assert_int_equal(entries(in_root(f, "m/d")), 1);
+}
+
+static void test_partial_without_its_record_gets_one(void **state)
+{
+    struct fixture *f = *state;
+    struct xfer_error err = XFER_ERROR_INIT;
+    struct wire_meta meta;
+    struct wire_go go;
+
+    mount_small(f);
+    open_for_resume(f);
+    leave_partial(f, "m/a", 600 << 10);
+    assert_int_equal(unlink(in_root(f, ".xfer/beside/" NAME)), 0);
+    asking(&meta, "m/a");
+    store_abort(store_ask(f->store, &meta, NULL, &go, &err), true);
+    assert_int_equal(go.size, 600 << 10);
+    assert_true(exists(in_root(f, ".xfer/beside/" NAME)));
+}
+
+static void test_partial_of_others_on_another_mount_is_not_gone_on_with(void **state)
+{
+    struct fixture *f = *state;
+    struct xfer_error err = XFER_ERROR_INIT;
+    struct wire_meta meta;
+    struct wire_go go;
+    unsigned i;
+
+    mount_small(f);
+    open_for_resume(f);
+    asking(&meta, "m/a");
+    for (i = 0; i < 3; i++) {
+        char target[300];
+
+        snprintf(target, sizeof target, "%s/m/target", f->root);
+        make_file(target, "precious");
+        if (i == 0)
+            assert_int_equal(symlink("target", in_root(f, "m/.xfer-" NAME)), 0);
+        else if (i == 1)
+            assert_int_equal(link(target, in_root(f, "m/.xfer-" NAME)), 0);
+        else
+            make_file(in_root(f, "m/.xfer-" NAME), "open to others");
+        store_abort(store_ask(f->store, &meta, NULL, &go, &err), true);
+        assert_int_equal(go.offer, WIRE_OFFER_NOTHING);
+        leave_partial(f, "m/a", 1000);
+        holds(target, "precious");
+        store_forget(f->store, &meta.job, 1);
+        assert_false(exists(in_root(f, "m/.xfer-" NAME)));
+        root_has(f, 1);
+    }
+}
+
+static void test_old_partial_on_another_mount_is_replaced(void **state)
+{
+    struct fixture *f = *state;
+
+    mount_small(f);
+    open_for_resume(f);
+    leave_partial(f, "m/a", 600 << 10);
+    leave_partial(f, "m/a", 500 << 10);
+    assert_int_equal(temporaries(f), 1);
+    goes_on(f, "m/a", 500 << 10);
+}
+
+static void test_partial_on_another_mount_is_forgotten_with_its_record(void **state)
+{
+    struct fixture *f = *state;
+    static const uint64_t job = 7;
+    struct xfer_error err;
+    uint64_t *jobs;
+    size_t n;
+
+    mount_small(f);
+    open_for_resume(f);
+    leave_partial(f, "m/a", 600 << 10);
+    assert_int_equal(store_partials(f->store, &jobs, &n, &err), 0);
+    assert_int_equal(n, 1);
+    assert_int_equal(jobs[0], 7);
+    free(jobs);
+    store_forget(f->store, &job, 1);
+    assert_int_equal(entries(in_root(f, "m")), 0);
+    root_has(f, 1);
+}
+
+static void test_record_of_a_directory_that_is_gone_goes_too(void **state)
+{
+    struct fixture *f = *state;
+
+    mount_small(f);
+    open_for_resume(f);
+    leave_partial(f, "m/d/a", 600 << 10);
+    assert_int_equal(umount2(in_root(f, "m"), MNT_DETACH), 0);
+    open_for_resume(f);
+    root_has(f, 1);
+}
+
+static void test_partial_that_went_with_its_directory_is_not_stored(void **state)
+{
+    struct fixture *f = *state;
+    struct xfer_error err = XFER_ERROR_INIT;
+    struct wire_verdict verdict;
+    struct wire_meta meta;
+    struct store_file *file;
+    struct wire_go go;
+
+    mount_small(f);
+    open_for_resume(f);
+    leave_partial(f, "m/d/a", 600 << 10);
+    asking(&meta, "m/d/a");
+    file = store_ask(f->store, &meta, NULL, &go, &err);
+    assert_int_equal(go.size, 600 << 10);
+    assert_int_equal(unlink(in_root(f, "m/d/.xfer-" NAME)), 0);
+    assert_int_equal(rmdir(in_root(f, "m/d")), 0);
+    verdict_of(&verdict, bytes, sizeof bytes);
+    if (store_start(file, 600 << 10, &err) != 0) {
+        store_abort(file, false);
+    } else {
+        assert_int_equal(store_write(file, bytes + (600 << 10), 300 << 10, &err), 0);
+        assert_int_equal(store_commit(file, &verdict, &err), -1);
+    }
+    assert_int_equal(err.side, XFER_SIDE_RECEIVER);
+    assert_int_equal(entries(in_root(f, "m")), 0);
+    root_has(f, 1);
+}
+
+static void test_full_disk_fails_the_start_and_leaves_nothing(void **state)
+{
+    struct fixture *f = *state;
+    struct xfer_error err;
+    struct wire_meta meta;
+    struct store_file *file;
+    struct wire_go go;
+    int fd;
+
+    mount_small(f);
+    open_for_resume(f);
+    leave_partial(f, "m/a", 500 << 10);
+    fd = open(in_root(f, "m/other"), O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+    assert_int_equal(write(fd, bytes, 300 << 10), 300 << 10);
+    close(fd);
+    asking(&meta, "m/a");
+    file = store_ask(f->store, &meta, NULL, &go, &err);
+    assert_int_equal(go.size, 500 << 10);
+    assert_int_equal(store_start(file, 500 << 10, &err), -1);
+    assert_int_equal(err.code, XFER_NO_SPACE);
+    assert_int_equal(err.side, XFER_SIDE_RECEIVER);
+    store_abort(file, false);
+    assert_int_equal(entries(in_root(f, "m")), 1);
+    root_has(f, 1);
+}
+
+static void test_disk_that_fills_up_leaves_no_partial(void **state)
+{
+    struct fixture *f = *state;
+    struct xfer_error err = XFER_ERROR_INIT;
+    struct wire_meta meta;
+    struct store_file *file;
+
+    mount_small(f);
+    open_for_resume(f);
+    asking(&meta, "m/a");
+    meta.size = 200 << 10; /* not reserved */
+    file = store_begin(f->store, &meta, &err);
+    assert_int_equal(store_write(file, bytes, sizeof bytes, &err), 0);
+    assert_int_equal(store_write(file, bytes, sizeof bytes, &err), -1);
+    assert_int_equal(err.code, XFER_NO_SPACE);
+    store_abort(file, false);
+    assert_int_equal(entries(in_root(f, "m")), 0);
+    root_has(f, 1);
+}
+
 #define MOUNT_TEST(name) \
     {                    \
 #name, name      \
@@ -318,6 +575,15 @@ static const struct {
     MOUNT_TEST(test_name_that_came_meanwhile_on_another_mount_is_replaced),
     MOUNT_TEST(test_read_only_mount_is_told_before_the_first_byte),
     MOUNT_TEST(test_death_leaves_nothing_on_another_mount_after_the_next_start),
+    MOUNT_TEST(test_partial_on_another_mount_is_gone_on_with),
+    MOUNT_TEST(test_partial_without_its_record_gets_one),
+    MOUNT_TEST(test_partial_of_others_on_another_mount_is_not_gone_on_with),
+    MOUNT_TEST(test_old_partial_on_another_mount_is_replaced),
+    MOUNT_TEST(test_partial_on_another_mount_is_forgotten_with_its_record),
+    MOUNT_TEST(test_record_of_a_directory_that_is_gone_goes_too),
+    MOUNT_TEST(test_partial_that_went_with_its_directory_is_not_stored),
+    MOUNT_TEST(test_full_disk_fails_the_start_and_leaves_nothing),
+    MOUNT_TEST(test_disk_that_fills_up_leaves_no_partial),
 };
 
 #define N (sizeof mount_tests / sizeof *mount_tests)

@@ -162,7 +162,7 @@ static void test_abort_removes_no_directory_that_came_meanwhile(void **state)
     file = store_begin(f->store, &meta, &err);
     assert_non_null(file);
     assert_int_equal(mkdir(in_root(f, "dir"), 0755), 0);
-    store_abort(file);
+    store_abort(file, false);
     assert_true(exists(in_root(f, "dir")));
 }
 
@@ -249,7 +249,7 @@ static void test_longest_path_aborted_leaves_nothing(void **state)
         path[i] = i % 2 == 0 ? 'd' : '/';
     path[sizeof path - 1] = '\0';
     meta_of(&meta, path, 1);
-    store_abort(store_begin(f->store, &meta, &err));
+    store_abort(store_begin(f->store, &meta, &err), false);
     assert_int_equal(entries(f->root), 1);
 }
 
@@ -284,9 +284,9 @@ static void *race(void *arg)
         file = store_begin(racer->f->store, &meta, &racer->err);
         if (file == NULL || store_write(file, "x", 1, &racer->err) != 0) {
             racer->failed++;
-            store_abort(file);
+            store_abort(file, false);
         } else if (racer->number % 2 == 0) {
-            store_abort(file);
+            store_abort(file, false);
         } else if (store_commit(file, &verdict, &racer->err) != 0) {
             racer->failed++;
         } else {

@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The methods about jobs.
+ */
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "daemon/control/answers.h"
+#include "daemon/control/handlers_impl.h"
+#include "daemon/control/job_list.h"
+#include "proto/relpath.h"
+
+void handle_submit(struct control *c, struct reply *reply, const struct control_params *p)
+{
+    struct xfer_error err = XFER_ERROR_INIT;
+    char dest[XFER_PATH_SIZE];
+
+    if (relpath_resolve(p->source, p->dest, dest, &err) < 0) {
+        reply_error(reply, &err, 0);
+        return;
+    }
+    struct job_spec spec = {
+        .source = p->source,
+        .dest = dest,
+        .key = p->key,
+        .owner = client_uid(reply_client(reply)),
+        .priority = (int)p->priority,
+        .overwrite = p->overwrite,
+        .sync = p->sync,
+        .retries = p->retries >= 0 ? p->retries : c->retries,
+        .default_retries = p->retries < 0,
+    };
+    struct job *job = queue_submit(c->queue, &spec, &err);
+    /* Nobody hears of its number before it is recorded. */
+    if (job)
+        reply_wait(reply, &job->replies, p->wait ? REPLY_WAITS_ENDED : REPLY_WAITS_ACCEPTED, 0, -1);
+    else
+        reply_error(reply, &err, 0);
+}
+
+void handle_status(struct control *c, struct reply *reply, const struct control_params *p)
+{
+    struct job *job = handlers_find_job(c, reply, METHOD_TRANSFER_STATUS, p);
+
+    if (job)
+        answers_give(c, reply, job);
+}
+
+void handle_list(struct control *c, struct reply *reply, const struct control_params *p)
+{
+    job_list_give(c, reply, p);
+}
+
+/* Run the request again when it is recorded what the job is to become. */
+static void keep_until_settled(struct reply *reply, enum method_id method,
+                               const struct control_params *p, struct job *job)
+{
+    if (handlers_keep(reply, method, p))
+        reply_wait(reply, &job->replies, REPLY_WAITS_AGAIN, job->id, p->timeout);
+}
+
+void handle_wait(struct control *c, struct reply *reply, const struct control_params *p)
+{
+    struct job *job = handlers_find_job(c, reply, METHOD_TRANSFER_WAIT, p);
+
+    if (!job)
+        return;
+    if (job->queue.reviving)
+        keep_until_settled(reply, METHOD_TRANSFER_WAIT, p, job);
+    else if (job_state_finished(job->state))
+        answers_give(c, reply, job);
+    else
+        reply_wait(reply, &job->replies, REPLY_WAITS_ENDED, job->id, p->timeout);
+}
+
+/* False: the reply has been given. */
+static bool may_change(struct reply *reply, const struct job *job)
+{
+    const struct client *client = reply_client(reply);
+    struct xfer_error err = XFER_ERROR_INIT;
+
+    if (client_uid(client) == job->owner || client_is_admin(client))
+        return true;
+    error_set(&err, XFER_PERMISSION_DENIED, "job %" PRId64 " belongs to uid %u", job->id,
+              (unsigned)job->owner);
+    reply_error(reply, &err, job->id);
+    return false;
+}
+
+void handle_cancel(struct control *c, struct reply *reply, const struct control_params *p)
+{
+    struct job *job = handlers_find_job(c, reply, METHOD_TRANSFER_CANCEL, p);
+    struct xfer_error err = XFER_ERROR_INIT;
+
+    if (!job || !may_change(reply, job))
+        return;
+    if (job->queue.reviving) {
+        keep_until_settled(reply, METHOD_TRANSFER_CANCEL, p, job);
+        return;
+    }
+    if (job_state_finished(job->state)) {
+        answers_give(c, reply, job);
+        return;
+    }
+    if (!job->queue.ending) {
+        bool waits = job->state == JOB_QUEUED;
+
+        error_set(&err, XFER_CANCELLED, "cancelled by uid %u",
+                  (unsigned)client_uid(reply_client(reply)));
+        scheduler_cancel(c->scheduler, job, &err);
+        if (waits)
+            queue_end(c->queue, job, JOB_CANCELLED, &err);
+    }
+    reply_wait(reply, &job->replies, REPLY_WAITS_ENDED, job->id, -1);
+}
+
+static void revive(struct control *c, struct reply *reply, struct job *job)
+{
+    struct xfer_error err = XFER_ERROR_INIT;
+
+    if (job->state == JOB_DONE) {
+        error_set(&err, XFER_INVALID_PARAMS, "job %" PRId64 " is done: nothing is left to try",
+                  job->id);
+        reply_error(reply, &err, job->id);
+        return;
+    }
+    if (queue_revive(c->queue, job, &err) < 0) {
+        reply_error(reply, &err, job->id);
+        return;
+    }
+    answers_flush(c, job);
+    reply_wait(reply, &job->replies, REPLY_WAITS_RETRIED, job->id, -1);
+}
+
+void handle_retry(struct control *c, struct reply *reply, const struct control_params *p)
+{
+    struct job *job = handlers_find_job(c, reply, METHOD_TRANSFER_RETRY, p);
+
+    if (!job || !may_change(reply, job))
+        return;
+    if (job->queue.ending) {
+        keep_until_settled(reply, METHOD_TRANSFER_RETRY, p, job);
+    } else if (job_state_finished(job->state)) {
+        revive(c, reply, job);
+    } else if (job->state == JOB_QUEUED && job->not_before > 0) {
+        queue_hurry(c->queue, job);
+        scheduler_hurry(c->scheduler, job);
+        reply_wait(reply, &job->replies, REPLY_WAITS_RETRIED, job->id, -1);
+    } else {
+        answers_give(c, reply, job);
+    }
+}

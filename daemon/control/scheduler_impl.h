@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The scheduler, for the files that make it up: scheduler.c (which job is next), scheduler_run.c
+ * (one attempt of it).
+ */
+#ifndef XFER_DAEMON_CONTROL_SCHEDULER_IMPL_H
+#define XFER_DAEMON_CONTROL_SCHEDULER_IMPL_H
+
+#include "daemon/control/destinations.h"
+#include "daemon/control/scheduler.h"
+
+#define STALL_TICKS 4 /* looks at each run in the time in which it may do nothing */
+
+struct run {
+    struct scheduler *scheduler;
+    struct job *job; /* NULL: it has ended, and left this stuck */
+    int64_t id;      /* of the job */
+    struct send *send;
+    struct list link;
+    bool stuck;
+    bool cancelled; /* by somebody: */
+    struct xfer_error why;
+    bool stopped; /* because all are */
+    enum send_phase phase;
+    unsigned quiet; /* so many ticks without a sign of life */
+};
+
+struct scheduler {
+    struct ev_loop *loop;
+    struct queue *queue;
+    struct scheduler_options options;
+    struct scheduler_events events;
+    void *user;
+    struct destinations *destinations;
+    size_t jobs; /* that were added: room for all of them is in both heaps */
+    struct heap ready, delayed;
+    struct list again; /* by schedule.waiting */
+    struct list runs, stuck;
+    unsigned running;
+    uint64_t random;
+    bool stopping;
+    enum xfer_code stop_code;
+    ev_timer turn; /* fed for this turn of the loop, started for the next */
+    ev_timer wake; /* for the first of the delayed ones */
+    ev_timer tick; /* while something runs: does it? */
+};
+
+/* scheduler.c: something may be able to start; a job waits for its turn, its time, or another. */
+void scheduler_kick(struct scheduler *s);
+void scheduler_place(struct scheduler *s, struct job *job);
+
+/* scheduler_run.c: begin with the first of those that may start. False: nothing can for now. */
+bool scheduler_start(struct scheduler *s, struct job *job);
+void scheduler_run_init(struct scheduler *s);
+void scheduler_run_free(struct scheduler *s);
+
+#endif

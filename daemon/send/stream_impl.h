@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What stream.c (the order of things on a lane) and stream_messages.c (the messages) share.
+ */
+#ifndef XFER_DAEMON_SEND_STREAM_IMPL_H
+#define XFER_DAEMON_SEND_STREAM_IMPL_H
+
+#include "daemon/send/send_impl.h"
+
+struct stream {
+    struct link *link;
+    struct lane *lane;
+    struct send_queue waiting;    /* nothing of them has left yet */
+    struct send_queue dropped;    /* nor ever will: they are over */
+    struct send *current;         /* META has left, VERDICT has not */
+    struct send_queue unanswered; /* VERDICT has left: receipts come in this order */
+    uint64_t waiting_bytes;
+    unsigned aborted; /* among the unanswered */
+    unsigned lent;    /* chunks that workers hold which hang in aborted files */
+    uint64_t last_seq;
+    bool pumping;
+};
+
+/* stream.c: go on as far as possible. */
+void stream_pump(struct stream *stream);
+
+/* stream_messages.c: each says what it says and takes down that it has been said. */
+extern const struct lane_sender_events stream_lane_events;
+void stream_send_meta(struct stream *stream, struct send *send); /* it is the current one */
+void stream_send_start(struct stream *stream, struct send *send, uint64_t offset);
+void stream_send_chunk(struct stream *stream, struct send *send, struct chunk *chunk, size_t len);
+/* END and VERDICT: an abort where it is stopping. No file is current any more. */
+void stream_send_verdict(struct stream *stream, struct send *send);
+
+#endif

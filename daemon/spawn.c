@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * See spawn.h. What goes wrong between fork and exec is told by a pipe that the exec closes.
+ */
+#include "daemon/spawn.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+/* In the child: nothing that could take a lock. Does not return. */
+static void execute(const struct spawn_options *o, pid_t parent, int report)
+{
+    int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    int output = o->output >= 0 ? o->output : STDERR_FILENO;
+    sigset_t none;
+    int saved;
+
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    signal(SIGPIPE, SIG_DFL);
+    setsid(); /* Ctrl-C at the terminal is for the supervisor alone, and no remote shell can ask for
+                 a password there */
+    if (null < 0 || dup2(null, STDIN_FILENO) < 0 || dup2(output, STDOUT_FILENO) < 0 ||
+        dup2(output, STDERR_FILENO) < 0 || chdir("/") < 0)
+        goto failed;
+    if (prctl(PR_SET_PDEATHSIG, o->death_signal) < 0)
+        goto failed;
+    if (getppid() != parent)
+        _exit(1);
+    execvpe(o->path, o->argv, o->envp);
+
+failed:
+    saved = errno;
+    if (write(report, &saved, sizeof saved) < 0)
+        _exit(126);
+    _exit(127);
+}
+
+pid_t spawn_start(const struct spawn_options *o, struct xfer_error *err)
+{
+    pid_t parent = getpid(), pid;
+    int report[2];
+    int wrong = 0;
+
+    if (pipe2(report, O_CLOEXEC) < 0)
+        return error_set_errno(err, errno, "no pipe to %s", o->path);
+    pid = fork();
+    if (pid == 0)
+        execute(o, parent, report[1]);
+    if (pid < 0)
+        error_set_errno(err, errno, "no process for %s", o->path);
+    close(report[1]);
+    if (pid > 0 && read(report[0], &wrong, sizeof wrong) == (ssize_t)sizeof wrong) {
+        pid = -1; /* the event loop reaps it */
+        error_set_errno(err, wrong, "%s could not be started", o->path);
+    }
+    close(report[0]);
+    return pid;
+}

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Child processes of the supervisor: each in a session of its own, with nothing to read, and ended
+ * when the supervisor dies.
+ */
+#ifndef XFER_DAEMON_SPAWN_H
+#define XFER_DAEMON_SPAWN_H
+
+#include <sys/types.h>
+
+#include "proto/error.h"
+
+struct spawn_options {
+    const char *path; /* looked for in PATH where it has no slash */
+    char *const *argv, *const *envp;
+    int death_signal; /* what it gets when this process dies */
+    int output;       /* a descriptor for its output and errors; -1: our standard error */
+};
+
+/* Returns its pid; -1 when it could not be executed. The event loop waits for it. */
+pid_t spawn_start(const struct spawn_options *options, struct xfer_error *err);
+
+#endif
