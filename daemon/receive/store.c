@@ -184,10 +184,12 @@ static int take_lock(struct store *store, double wait, struct xfer_error *err)
         }
         nanosleep(&pause, NULL);
     }
-    /* only a courtesy to whoever finds it locked */
+    /* only a courtesy to whoever finds it locked: a full disk may have no room for it */
     n = snprintf(pid, sizeof pid, "%ld\n", (long)getpid());
-    if (ftruncate(store->lock_fd, 0) != 0 || pwrite(store->lock_fd, pid, (size_t)n, 0) != n)
-        return fail(err, store->root, "write .xfer/lock in");
+    if (pwrite(store->lock_fd, pid, (size_t)n, 0) != n)
+        n = 0;
+    if (ftruncate(store->lock_fd, n) != 0)
+        log_debug("receiving root %s: .xfer/lock can't be cut: %s", store->root, strerror(errno));
     return 0;
 }
 

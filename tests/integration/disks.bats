@@ -127,6 +127,16 @@ none_in_use() { [ "$(df --output=used -B 1 "$ROOT" | tail -n 1)" -lt 100000 ]; }
     only_files empty f
 }
 
+@test "ranks start again while there is no space at all" {
+    : >"$ROOT/.xfer/lock" # who may not even note its process id there
+    cat /dev/zero >"$ROOT/filler" 2>/dev/null || true
+    kill -KILL "$(rank_pid 1)"
+    within 20 ctl ping
+    no_space "$T/f"
+    rm "$ROOT/filler"
+    still_serves
+}
+
 @test "no inodes: new files fail, and so do parents, of which none stays" {
     local used
     used=$(df --output=iused "$ROOT" | tail -n 1)
