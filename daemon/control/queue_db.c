@@ -65,7 +65,8 @@ static int open_locked(struct database *d, const struct queue_db_options *option
             pid = database_holder(options->path);
             if (pid != 0)
                 error_set(err, XFER_TOO_BUSY,
-                          "queue database %s is in use by process %ld: stop that one, or give "
+                          "queue database %s is in use by process %ld: stop the xferd that it "
+                          "belongs to, or give "
                           "queue.database another path",
                           options->path, (long)pid);
             else
