@@ -58,7 +58,10 @@ dies_while_sending() {
     all_is_well_again
 }
 
-moving_job() { JOB=$(ctl --json list --state running | jq -r 'select(.source | endswith("/long")).job'); }
+moving_job() {
+    JOB=$(ctl --json list | jq -r 'select(.state == "running" and (.source | endswith("/long"))).job')
+    [ -n "$JOB" ] || { ctl --json list --limit 3; return 1; }
+}
 
 # dies_idle NAME...: these are killed when nothing is to do.
 dies_idle() {
