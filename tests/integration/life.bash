@@ -140,10 +140,10 @@ ours_are_stopped() {
     for p; do [ "$(ps -o stat= -p "$p" | cut -c1)" = T ] || return 1; done
 }
 
-# Every process of the daemon is killed at once, the supervisor first.
+# Every process of the daemon is killed at once; the ranks first, since one that stands still would go on when its launcher dies.
 end_everything() {
     # shellcheck disable=SC2046
-    kill -KILL "$XFERD_PID" $(ours) 2>/dev/null || true
+    kill -KILL $(ranks_alive) "$XFERD_PID" $(ours) 2>/dev/null || true
     wait "$XFERD_PID" || true
     XFERD_PID=
     within 10 none_of_ours
