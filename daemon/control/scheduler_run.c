@@ -210,7 +210,7 @@ bool scheduler_start(struct scheduler *s, struct job *job)
                                    .dest = job->dest,
                                    .overwrite = job->overwrite,
                                    .sync = job->sync,
-                                   .again = job->attempts > 0 || job->restored};
+                                   .again = job->attempts > job->settled || job->restored};
     struct run *run = make_run(s, job);
 
     if (run)

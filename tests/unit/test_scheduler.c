@@ -543,6 +543,21 @@ static void an_attempt_without_a_byte_fails(void **state)
     assert_int_equal(scheduler_running(rig.scheduler), 0);
 }
 
+static void one_that_is_retried_after_its_end_has_left_nothing(void **state)
+{
+    struct job *a = submit_with_retries("a", 0);
+    struct xfer_error err = XFER_ERROR_INIT;
+
+    (void)state;
+    fail_with(a, XFER_DESTINATION_EXISTS);
+    assert_int_equal(a->state, JOB_FAILED);
+    assert_int_equal(queue_revive(rig.queue, a, &err), 0);
+    settle();
+    assert_int_equal(a->state, JOB_RUNNING);
+    assert_int_equal(a->attempts, 2);
+    assert_false(rig.sender.sends->again);
+}
+
 static void it_does_not_start_again_while_it_hangs(void **state)
 {
     (void)state;
@@ -825,6 +840,7 @@ int main(void)
         TEST(one_that_comes_back_after_its_end_runs_after_what_came_meanwhile),
         TEST(the_order_outlives_a_restart),
         TEST(an_attempt_without_a_byte_fails),
+        TEST(one_that_is_retried_after_its_end_has_left_nothing),
         TEST(it_does_not_start_again_while_it_hangs),
         TEST(one_that_has_ended_may_leave_it_behind),
         TEST(a_cancelled_job_that_hangs_ends),
