@@ -8,7 +8,7 @@
 #include "daemon/log.h"
 #include "proto/control_reply.h"
 
-static void give_queue(const struct control *c, struct reply *reply)
+static void give_queue(struct control *c, struct reply *reply)
 {
     struct control_queue queue = {
         .paused = queue_paused(c->queue),
@@ -42,36 +42,36 @@ static bool is_admin(struct reply *reply)
     return false;
 }
 
-static void on_set(void *user, const struct xfer_error *why)
+static void wait_until_empty(struct control *c, struct reply *reply)
 {
-    struct control *c = pending_control(user);
+    reply_wait(reply, &c->drains, REPLY_WAITS_QUEUE, 0, -1);
+}
+
+static void recorded(struct pending *pending, const struct xfer_error *why,
+                     void (*answer)(struct control *c, struct reply *reply))
+{
+    struct control *c = pending_control(pending);
 
     if (why) {
-        pending_fail(user, why);
+        pending_fail(pending, why);
     } else {
-        struct reply *reply = pending_end(user);
+        struct reply *reply = pending_end(pending);
 
         if (reply)
-            give_queue(c, reply);
+            answer(c, reply);
     }
     scheduler_pause(c->scheduler, queue_paused(c->queue));
     handlers_look_drained(c);
 }
 
+static void on_set(void *user, const struct xfer_error *why)
+{
+    recorded(user, why, give_queue);
+}
+
 static void on_set_to_drain(void *user, const struct xfer_error *why)
 {
-    struct control *c = pending_control(user);
-
-    if (why) {
-        pending_fail(user, why);
-    } else {
-        struct reply *reply = pending_end(user);
-
-        if (reply)
-            reply_wait(reply, &c->drains, REPLY_WAITS_QUEUE, 0, -1);
-    }
-    scheduler_pause(c->scheduler, queue_paused(c->queue));
-    handlers_look_drained(c);
+    recorded(user, why, wait_until_empty);
 }
 
 /* what: has been done then */
