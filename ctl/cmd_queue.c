@@ -104,11 +104,12 @@ static int reconnect(struct drain *d, struct xfer_error *err)
     return 0;
 }
 
-static void tell_left(struct drain *d, int64_t jobs)
+static void tell_left(struct drain *d, int64_t jobs, bool paused)
 {
     if (jobs > 0 && jobs != d->told)
-        output_notice(d->ctl->out, "draining: waiting for %lld job%s to end", (long long)jobs,
-                      jobs == 1 ? "" : "s");
+        output_notice(d->ctl->out, "draining: %swaiting for %lld job%s to end",
+                      paused ? "the queue is paused, too (only 'xferctl resume' ends that); " : "",
+                      (long long)jobs, jobs == 1 ? "" : "s");
     d->told = jobs;
 }
 
@@ -152,7 +153,7 @@ static int took(struct drain *d, const struct control_incoming *in, struct xfer_
     d->looking = false;
     if (control_stats_parse(in->result, &stats, err))
         return -1;
-    tell_left(d, stats.jobs[JOB_QUEUED] + stats.jobs[JOB_RUNNING]);
+    tell_left(d, stats.jobs[JOB_QUEUED] + stats.jobs[JOB_RUNNING], stats.paused);
     return 0;
 }
 

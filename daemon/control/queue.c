@@ -188,7 +188,7 @@ static enum xfer_code why_not(const struct queue *q)
 int queue_refuse(enum xfer_code code, struct xfer_error *err)
 {
     if (code == XFER_DRAINING)
-        return error_set(err, code, "the queue is drained: it takes no more jobs");
+        return error_set(err, code, "the queue is draining: it takes no more jobs");
     return error_set(err, code, "there are %d unfinished jobs already", XFER_JOBS_UNFINISHED_MAX);
 }
 

@@ -207,6 +207,9 @@ static int make_parts(struct server *s, const struct server_options *o, struct x
         queue_serve(c->queue, &server_queue_events, s, err) < 0 ||
         !(s->acceptor = acceptor_create(o->loop, o->listen_fd, on_connected, s, err)))
         return -1;
+    if (queue_paused(c->queue))
+        log_notice("the queue is paused: %zu jobs wait for it to be resumed",
+                   queue_count(c->queue, JOB_QUEUED));
     return 0;
 }
 

@@ -75,9 +75,11 @@ begin() {
 @test "a pause lasts over a stop in order" {
     start_xferd
     ctl pause
+    [ -z "$(grep 'the queue is paused' "$LOG")" ]
     stop_xferd
     start_xferd
     queue_is true false
+    grep -q 'the queue is paused' "$LOG"
     JOB=$(ctl send --no-wait "$D/f")
     ctl cancel "$JOB"
     ctl resume
@@ -252,6 +254,7 @@ submit_mixed() {
     begin drain
     within 10 queue_is true true
     job_is "$JOB" queued
+    within 10 grep -q 'the queue is paused, too' "$D/said"
     not gone "$CLIENT"
     ctl cancel "$JOB"
     client_ends
