@@ -51,6 +51,8 @@ static const struct xfer_error_info infos[XFER_CODE_COUNT] = {
     [XFER_USAGE] = {"Usage", -32030, 2, false},
     [XFER_KEY_CONFLICT] = {"KeyConflict", -32031, 2, false},
     [XFER_STALLED] = {"Stalled", -32032, 1, true},
+    [XFER_SOURCE_HANDLE_LOST] = {"SourceHandleLost", -32033, 1, false},
+    [XFER_USER_LIMIT] = {"UserLimit", -32034, 1, true},
 };
 
 static const char *const sides[XFER_SIDE_COUNT] = {

@@ -56,6 +56,8 @@ enum xfer_code {
     XFER_USAGE = 35,
     XFER_KEY_CONFLICT = 36,
     XFER_STALLED = 37,
+    XFER_SOURCE_HANDLE_LOST = 38,
+    XFER_USER_LIMIT = 39,
     XFER_CODE_COUNT
 };
 

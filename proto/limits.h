@@ -51,6 +51,7 @@
 #define XFER_EVENTS_PER_SECOND   5                  /* of one job, to one subscriber */
 
 /* the queue */
+#define XFER_GROUPS_MAX          1024 /* supplementary groups of a user that are kept with a job */
 #define XFER_JOBS_UNFINISHED_MAX 100000
 #define XFER_JOBS_FINISHED_MAX   INT64_C(100000000) /* that may be configured to be kept */
 #define XFER_JOBS_RECENT         10000 /* finished ones in memory: so far may a reader be behind */

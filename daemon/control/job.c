@@ -49,6 +49,7 @@ struct job *job_new(void)
 
     if (!job)
         return NULL;
+    job->n_groups = -1;
     list_init(&job->replies);
     list_init(&job->answered);
     list_init(&job->queue.link);
@@ -71,6 +72,11 @@ struct job *job_create(int64_t id, const struct job_spec *spec, double now, stru
     job->id = job->position = id;
     job->state = JOB_QUEUED;
     job->owner = spec->owner;
+    job->gid = spec->gid;
+    job->bandwidth = spec->bandwidth;
+    job->handle = spec->handle;
+    job->handle_dev = spec->handle_dev;
+    job->handle_ino = spec->handle_ino;
     job->priority = spec->priority;
     job->overwrite = spec->overwrite;
     job->sync = spec->sync;
@@ -80,7 +86,8 @@ struct job *job_create(int64_t id, const struct job_spec *spec, double now, stru
     job->source = strdup(spec->source);
     job->dest = strdup(spec->dest);
     job->key = spec->key ? strdup(spec->key) : NULL;
-    if (!job->source || !job->dest || (spec->key && !job->key))
+    if (!job->source || !job->dest || (spec->key && !job->key) ||
+        job_set_groups(job, spec->groups, spec->n_groups) < 0)
         goto no_memory;
     return job;
 
@@ -98,7 +105,25 @@ void job_destroy(struct job *job)
     free(job->dest);
     free(job->key);
     free(job->error);
+    free(job->stored);
+    free(job->groups);
     free(job);
+}
+
+int job_set_groups(struct job *job, const gid_t *groups, int n)
+{
+    gid_t *copy = NULL;
+
+    if (n > 0) {
+        copy = malloc((size_t)n * sizeof *copy);
+        if (!copy)
+            return -1;
+        memcpy(copy, groups, (size_t)n * sizeof *copy);
+    }
+    free(job->groups);
+    job->groups = copy;
+    job->n_groups = n;
+    return 0;
 }
 
 bool job_is_same_request(const struct job *now, const struct job *then)

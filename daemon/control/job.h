@@ -22,10 +22,16 @@ struct place;
 struct job_error;
 
 /* What is asked for. source: absolute; dest: relpath normal form; key: NULL for none. They are
- * copied. */
+ * copied, and so are the groups. */
 struct job_spec {
     const char *source, *dest, *key;
     uid_t owner;
+    gid_t gid;
+    const gid_t *groups; /* supplementary ones: n_groups */
+    int n_groups;        /* -1: not known */
+    int64_t bandwidth;   /* bytes a second, 0: as fast as it goes */
+    bool handle;         /* the source is a descriptor that was handed over: of this file */
+    uint64_t handle_dev, handle_ino;
     int priority;
     enum overwrite_mode overwrite;
     enum sync_mode sync;
@@ -51,8 +57,15 @@ struct job {
     int64_t ended;        /* number of its end, 0: not yet */
     enum job_state state; /* changed by job_become() only */
     char *source, *dest;
-    char *key; /* or NULL */
+    char *key;    /* or NULL */
+    char *stored; /* beneath the receiving root, as the receiver said; NULL: as dest */
     uid_t owner;
+    gid_t gid;
+    gid_t *groups; /* NULL: none, or not known */
+    int n_groups;  /* -1: not known */
+    int64_t bandwidth;
+    bool handle;
+    uint64_t handle_dev, handle_ino;
     int priority;
     enum overwrite_mode overwrite;
     enum sync_mode sync;
@@ -119,6 +132,9 @@ struct job {
 struct job *job_new(void); /* all zero, on no list; NULL: no memory */
 struct job *job_create(int64_t id, const struct job_spec *spec, double now, struct xfer_error *err);
 void job_destroy(struct job *job); /* NULL is fine; it must be on no list */
+
+/* Copies them. n -1: not known. -1: no memory, nothing has changed. */
+int job_set_groups(struct job *job, const gid_t *groups, int n);
 
 /* How it is recorded now (see queue_db.h), NULL: no memory; and back: the strings are taken out of
  * row, which stays the caller's. job_row.c */

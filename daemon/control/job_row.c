@@ -31,6 +31,18 @@ static bool error_to_row(const struct job *job, struct queue_row *row)
            copy(&row->error_path, err.path[0] ? err.path : NULL);
 }
 
+static bool groups_to_row(const struct job *job, struct queue_row *row)
+{
+    if (job->n_groups > 0) {
+        row->groups = malloc((size_t)job->n_groups * sizeof *row->groups);
+        if (!row->groups)
+            return false;
+        memcpy(row->groups, job->groups, (size_t)job->n_groups * sizeof *row->groups);
+    }
+    row->n_groups = job->n_groups;
+    return true;
+}
+
 struct queue_row *job_to_row(const struct job *job)
 {
     struct queue_row *row = queue_row_create();
@@ -55,10 +67,16 @@ struct queue_row *job_to_row(const struct job *job)
     row->bytes_total = job->bytes_total;
     row->bytes_done = job->bytes_done;
     row->bytes_resumed = job->bytes_resumed;
+    row->gid = job->gid;
+    row->bandwidth = job->bandwidth;
+    row->handle = job->handle;
+    row->handle_dev = job->handle_dev;
+    row->handle_ino = job->handle_ino;
     row->has_digest = job->has_digest;
     memcpy(row->digest, job->digest, sizeof row->digest);
     if (!copy(&row->source, job->source) || !copy(&row->dest, job->dest) ||
-        !copy(&row->key, job->key) || !error_to_row(job, row)) {
+        !copy(&row->key, job->key) || !copy(&row->stored, job->stored) ||
+        !groups_to_row(job, row) || !error_to_row(job, row)) {
         queue_row_destroy(row);
         return NULL;
     }
@@ -108,6 +126,15 @@ struct job *job_from_row(struct queue_row *row, struct xfer_error *err)
     job->submitted_at = row->submitted_at;
     job->finished_at = row->finished_at;
     job->bytes_total = row->bytes_total;
+    job->gid = row->gid;
+    job->groups = row->groups;
+    job->n_groups = row->n_groups;
+    row->groups = NULL;
+    row->n_groups = -1;
+    job->bandwidth = row->bandwidth;
+    job->handle = row->handle;
+    job->handle_dev = row->handle_dev;
+    job->handle_ino = row->handle_ino;
     job->has_digest = row->has_digest;
     memcpy(job->digest, row->digest, sizeof job->digest);
     if (job_state_finished(row->state)) {
@@ -120,6 +147,7 @@ struct job *job_from_row(struct queue_row *row, struct xfer_error *err)
     job->source = take(&row->source);
     job->dest = take(&row->dest);
     job->key = take(&row->key);
+    job->stored = take(&row->stored);
     error_from_row(job, row);
     return job;
 }

@@ -47,8 +47,15 @@ struct queue_row {
     enum xfer_side error_side;
     int error_errno;
     char *error_text, *error_path; /* NULL: "" */
+    gid_t gid;
+    gid_t *groups;     /* supplementary ones; NULL: there are none, or they are not known */
+    int n_groups;      /* at most XFER_GROUPS_MAX; -1: not known */
+    int64_t bandwidth; /* bytes a second; 0: as fast as it goes */
+    bool handle;       /* the source was handed over as a descriptor: of this file */
+    uint64_t handle_dev, handle_ino;
+    char *stored; /* beneath the receiving root, raw bytes; NULL: as dest says */
 };
-struct queue_row *queue_row_create(void);      /* all zero; NULL: no memory */
+struct queue_row *queue_row_create(void);      /* all zero, no groups known; NULL: no memory */
 void queue_row_destroy(struct queue_row *row); /* with its strings; NULL is fine */
 
 struct queue_db_options {

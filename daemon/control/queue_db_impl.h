@@ -171,7 +171,7 @@ int wal_checkpoint(struct database *d);
 
 /* All columns, in the order in which queue_row_bind() counts them from 1. */
 extern const char queue_row_columns[];
-#define QUEUE_ROW_COLUMNS 27
+#define QUEUE_ROW_COLUMNS 34
 
 /* What in it no row may be: the name of a column, or NULL. */
 const char *queue_row_fault(const struct queue_row *row);

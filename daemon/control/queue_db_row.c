@@ -25,7 +25,11 @@ _Static_assert(OVERWRITE_REPLACE == 0 && OVERWRITE_NEVER == 1 && SYNC_FILE == 0 
 
 struct queue_row *queue_row_create(void)
 {
-    return calloc(1, sizeof(struct queue_row));
+    struct queue_row *row = calloc(1, sizeof *row);
+
+    if (row != NULL)
+        row->n_groups = -1;
+    return row;
 }
 
 void queue_row_destroy(struct queue_row *row)
@@ -37,6 +41,8 @@ void queue_row_destroy(struct queue_row *row)
     free(row->key);
     free(row->error_text);
     free(row->error_path);
+    free(row->groups);
+    free(row->stored);
     free(row);
 }
 
@@ -95,6 +101,9 @@ const char *queue_row_fault(const struct queue_row *row)
         {"error_errno", row->error_errno >= 0},
         {"error_text", length_within(row->error_text, 0, XFER_ERROR_TEXT_SIZE - 1)},
         {"error_path", length_within(row->error_path, 0, XFER_PATH_SIZE - 1)},
+        {"groups", within(row->n_groups, -1, XFER_GROUPS_MAX)},
+        {"bandwidth", within(row->bandwidth, 0, XFER_JSON_INTEGER_MAX)},
+        {"stored", row->stored == NULL || length_within(row->stored, 1, XFER_PATH_SIZE - 1)},
     };
 
     for (size_t i = 0; i < sizeof checks / sizeof checks[0]; i++)
@@ -147,6 +156,21 @@ static void put_path(struct writer *w, const char *path)
     put_bytes(w, path, path != NULL ? strlen(path) : 0);
 }
 
+/* As little-endian numbers of 32 bits. SQLite copies them. */
+static void put_groups(struct writer *w, const struct queue_row *row)
+{
+    unsigned char bytes[4 * XFER_GROUPS_MAX];
+
+    if (row->n_groups < 0) {
+        put_bytes(w, NULL, 0);
+        return;
+    }
+    for (int i = 0; i < row->n_groups; i++)
+        for (int k = 0; k < 4; k++)
+            bytes[4 * i + k] = (unsigned char)(row->groups[i] >> 8 * k);
+    note(w, sqlite3_bind_blob(w->st, ++w->column, bytes, 4 * row->n_groups, SQLITE_TRANSIENT));
+}
+
 int queue_row_bind(sqlite3_stmt *st, const struct queue_row *row)
 {
     struct writer w = {.st = st, .rc = SQLITE_OK};
@@ -178,6 +202,13 @@ int queue_row_bind(sqlite3_stmt *st, const struct queue_row *row)
     put_integer(&w, row->error_errno);
     put_text(&w, row->error_text);
     put_path(&w, row->error_path);
+    put_integer(&w, row->gid);
+    put_groups(&w, row);
+    put_integer(&w, row->bandwidth);
+    put_integer(&w, row->handle);
+    put_integer(&w, (int64_t)row->handle_dev);
+    put_integer(&w, (int64_t)row->handle_ino);
+    put_path(&w, row->stored);
     return w.rc;
 }
 
@@ -276,6 +307,32 @@ static void get_digest(struct reader *r, struct queue_row *row)
     }
 }
 
+static void get_groups(struct reader *r, struct queue_row *row)
+{
+    const unsigned char *bytes;
+    int column, n;
+
+    if (!get(r, &column, SQLITE_BLOB, SQLITE_BLOB, true))
+        return;
+    n = sqlite3_column_bytes(r->st, column);
+    if (n % 4 != 0 || n > 4 * XFER_GROUPS_MAX) {
+        if (r->fault == NULL)
+            r->fault = sqlite3_column_name(r->st, column);
+        return;
+    }
+    row->n_groups = n / 4;
+    if (n == 0)
+        return;
+    bytes = sqlite3_column_blob(r->st, column);
+    row->groups = calloc((size_t)row->n_groups, sizeof *row->groups);
+    if (bytes == NULL || row->groups == NULL) {
+        r->no_memory = true;
+        return;
+    }
+    for (int i = 0; i < n; i++)
+        row->groups[i / 4] |= (gid_t)bytes[i] << 8 * (i % 4);
+}
+
 static void get_error(struct reader *r, struct queue_row *row)
 {
     char *code = get_string(r, SQLITE_TEXT, true);
@@ -324,6 +381,13 @@ struct queue_row *queue_row_read(sqlite3_stmt *st, int *rc, const char **fault)
     row->bytes_resumed = get_integer(&r, 0, INT64_MAX);
     get_digest(&r, row);
     get_error(&r, row);
+    row->gid = (gid_t)get_integer(&r, 0, UINT32_MAX);
+    get_groups(&r, row);
+    row->bandwidth = get_integer(&r, 0, XFER_JSON_INTEGER_MAX);
+    row->handle = get_integer(&r, 0, 1) != 0;
+    row->handle_dev = (uint64_t)get_integer(&r, INT64_MIN, INT64_MAX);
+    row->handle_ino = (uint64_t)get_integer(&r, INT64_MIN, INT64_MAX);
+    row->stored = get_string(&r, SQLITE_BLOB, true);
 
     if (r.fault == NULL && !r.no_memory)
         r.fault = queue_row_fault(row);

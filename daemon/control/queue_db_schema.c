@@ -48,6 +48,16 @@ const char *const queue_db_steps[] = {
     "CREATE INDEX jobs_state_ended ON jobs (state, ended) WHERE ended > 0;"
     "CREATE INDEX jobs_owner ON jobs (owner, state) WHERE ended > 0;"
     "CREATE INDEX jobs_owner_ended ON jobs (owner, state, ended) WHERE ended > 0;",
+
+    /* 3: who asked (groups: 32 bits each, little-endian; NULL: not known), how fast it may be,
+       which file was handed over as an open descriptor, and where the receiver has put it. */
+    "ALTER TABLE jobs ADD COLUMN gid INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE jobs ADD COLUMN groups BLOB;"
+    "ALTER TABLE jobs ADD COLUMN bandwidth INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE jobs ADD COLUMN handle INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE jobs ADD COLUMN handle_dev INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE jobs ADD COLUMN handle_ino INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE jobs ADD COLUMN stored BLOB;",
 };
 
 const int queue_db_version = sizeof queue_db_steps / sizeof queue_db_steps[0];

@@ -15,10 +15,11 @@
 #include <string.h>
 #include <sqlite3.h>
 
-#define COLUMNS                                                                                  \
-    "id, position, state, ended, owner, priority, overwrite, sync, retries, source, dest, key, " \
-    "attempts, failures, not_before, submitted_at, started_at, finished_at, bytes_total, "       \
-    "bytes_done, bytes_resumed, digest, error, error_side, error_errno, error_text, error_path"
+#define COLUMNS                                                                                   \
+    "id, position, state, ended, owner, priority, overwrite, sync, retries, source, dest, key, "  \
+    "attempts, failures, not_before, submitted_at, started_at, finished_at, bytes_total, "        \
+    "bytes_done, bytes_resumed, digest, error, error_side, error_errno, error_text, error_path, " \
+    "gid, groups, bandwidth, handle, handle_dev, handle_ino, stored"
 
 #define TEXT_(x) #x
 #define TEXT(x)  TEXT_(x)
@@ -36,14 +37,15 @@ static const char *const texts[ST_COUNT] = {
     [ST_ROLLBACK] = "ROLLBACK",
     [ST_INSERT] = "INSERT INTO jobs (" COLUMNS ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, "
                   "?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26, "
-                  "?27)",
+                  "?27, ?28, ?29, ?30, ?31, ?32, ?33, ?34)",
     [ST_UPDATE] =
         "UPDATE jobs SET position = ?2, state = ?3, ended = ?4, owner = ?5, priority = ?6, "
         "overwrite = ?7, sync = ?8, retries = ?9, source = ?10, dest = ?11, key = ?12, "
         "attempts = ?13, failures = ?14, not_before = ?15, submitted_at = ?16, started_at = ?17, "
         "finished_at = ?18, bytes_total = ?19, bytes_done = ?20, bytes_resumed = ?21, "
         "digest = ?22, error = ?23, error_side = ?24, error_errno = ?25, error_text = ?26, "
-        "error_path = ?27 WHERE id = ?1",
+        "error_path = ?27, gid = ?28, groups = ?29, bandwidth = ?30, handle = ?31, "
+        "handle_dev = ?32, handle_ino = ?33, stored = ?34 WHERE id = ?1",
     [ST_FETCH] = "SELECT " COLUMNS " FROM jobs WHERE id = ?1",
     [ST_FIND_KEY] = "SELECT id FROM jobs INDEXED BY jobs_key WHERE owner = ?1 AND key = ?2",
     [ST_FIND_STATE] = "SELECT state, ended FROM jobs WHERE id = ?1",

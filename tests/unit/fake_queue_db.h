@@ -74,6 +74,11 @@ static inline struct queue_row *fake_copy(const struct queue_row *row)
     copy->key = fake_text(row->key);
     copy->error_text = fake_text(row->error_text);
     copy->error_path = fake_text(row->error_path);
+    copy->stored = fake_text(row->stored);
+    if (row->groups) {
+        copy->groups = calloc((size_t)row->n_groups, sizeof *row->groups);
+        memcpy(copy->groups, row->groups, (size_t)row->n_groups * sizeof *row->groups);
+    }
     return copy;
 }
 

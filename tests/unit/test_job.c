@@ -287,6 +287,13 @@ static void a_job_comes_back_from_its_row_as_it_was(void **state)
     job->bytes_resumed = 40;
     job->failures = 2;
     job->position = 99;
+    job->gid = 50;
+    assert_int_equal(job_set_groups(job, (const gid_t[]){51, 52}, 2), 0);
+    job->bandwidth = 4096;
+    job->handle = true;
+    job->handle_dev = 61;
+    job->handle_ino = 62;
+    job->stored = strdup("alice/in/a");
     job_become(job, JOB_FAILED, 102);
     job->ended = 5;
     row = job_to_row(job);
@@ -298,6 +305,14 @@ static void a_job_comes_back_from_its_row_as_it_was(void **state)
     assert_int_equal(back->ended, 5);
     assert_true(job_is_same_request(job, back));
     assert_string_equal(back->key, "backup-7");
+    assert_int_equal(back->gid, 50);
+    assert_int_equal(back->n_groups, 2);
+    assert_int_equal(back->groups[1], 52);
+    assert_int_equal(back->bandwidth, 4096);
+    assert_true(back->handle);
+    assert_int_equal(back->handle_dev, 61);
+    assert_int_equal(back->handle_ino, 62);
+    assert_string_equal(back->stored, "alice/in/a");
     assert_int_equal(back->owner, 1000);
     assert_int_equal(back->attempts, 1);
     assert_int_equal(back->failures, 2);

@@ -76,6 +76,16 @@ static struct queue_row *full_row(void)
     row->error_errno = 28;
     row->error_text = text_copy("no room");
     row->error_path = text_copy("/srv/\xfe");
+    row->gid = 4294967294U;
+    row->n_groups = 3;
+    row->groups = calloc(3, sizeof *row->groups);
+    row->groups[0] = 5;
+    row->groups[2] = 0xfedcba98U;
+    row->bandwidth = 1000000007;
+    row->handle = true;
+    row->handle_dev = UINT64_MAX;
+    row->handle_ino = 1234567890123;
+    row->stored = text_copy("alice/\xfd");
     return row;
 }
 
@@ -110,6 +120,14 @@ static void assert_same(const struct queue_row *a, const struct queue_row *b)
     assert_int_equal(a->error_errno, b->error_errno);
     assert_string_equal(a->error_text, b->error_text);
     assert_string_equal(a->error_path, b->error_path);
+    assert_int_equal(a->gid, b->gid);
+    assert_int_equal(a->n_groups, b->n_groups);
+    assert_memory_equal(a->groups, b->groups, (size_t)b->n_groups * sizeof *b->groups);
+    assert_int_equal(a->bandwidth, b->bandwidth);
+    assert_true(a->handle == b->handle);
+    assert_true(a->handle_dev == b->handle_dev);
+    assert_true(a->handle_ino == b->handle_ino);
+    assert_string_equal(a->stored, b->stored);
 }
 
 static void every_member_of_a_row_is_kept(void **state)
@@ -148,6 +166,21 @@ static void an_update_changes_every_member(void **state)
     assert_null(found->key);
     assert_int_equal(found->error_code, XFER_OK);
     assert_null(found->error_text);
+    assert_int_equal(found->n_groups, -1);
+    assert_null(found->stored);
+    queue_row_destroy(found);
+}
+
+static void no_groups_are_other_than_unknown_ones(void **state)
+{
+    struct fixture *f = *state;
+    struct queue_row *row = new_row(1), *found;
+
+    row->n_groups = 0;
+    open_db(f);
+    insert(f, row);
+    found = fetch(f, 1);
+    assert_int_equal(found->n_groups, 0);
     queue_row_destroy(found);
 }
 
@@ -686,6 +719,7 @@ int main(void)
         TEST(the_queue_id_stays_and_is_no_other_queues),
         TEST(every_member_of_a_row_is_kept),
         TEST(an_update_changes_every_member),
+        TEST(no_groups_are_other_than_unknown_ones),
         TEST(an_update_of_a_job_that_is_not_there_fails),
         TEST(settings_are_kept),
         TEST(unfinished_jobs_are_loaded_by_position_then_the_last_finished),

@@ -548,6 +548,9 @@ static void assert_as_in_version_1(struct fixture *f)
     assert_int_equal(f->loaded[0]->priority, 7);
     assert_int_equal(f->loaded[0]->error_code, XFER_NO_SPACE);
     assert_string_equal(f->loaded[0]->key, "k");
+    assert_int_equal(f->loaded[0]->n_groups, -1);
+    assert_false(f->loaded[0]->handle);
+    assert_null(f->loaded[0]->stored);
     assert_int_equal(f->loaded[1]->id, 6);
     assert_int_equal(f->loaded[1]->state, JOB_DONE);
     assert_true(f->loaded[1]->has_digest);
