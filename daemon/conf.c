@@ -2,7 +2,8 @@
  *
  * The configuration: one table of keys from which the file, the -o options, the effective settings
  * that --check-config prints, and the list of keys in --help are all made. To add a key: a member
- * of struct conf, its default in conf_init(), a line in the table, and its paragraph in xferd(8).
+ * of struct conf, its default in conf_init(), a line in the table, its paragraph in
+ * xferd.conf(5), and its lines in the example, xferd.conf.
  *
  * The INI syntax is inih's: "[section]", "key = value", comments after '#' or ';' at the start of a
  * line and after " ;" behind a value. Lines are counted in the reader, because inih tells its
