@@ -35,7 +35,12 @@ enum type {
     TYPE_SIZE,   /* int64_t, with units */
     TYPE_TIME,   /* double, seconds, with units */
     TYPE_LEVEL,  /* enum log_level, int */
+    TYPE_CHOICE, /* one of choices, as its index, int */
+    TYPE_BOOL,   /* yes or no, bool */
 };
+
+/* When does a change in the file count? */
+enum effect { AT_START, LIVE };
 
 #define MEMBER(m) offsetof(struct conf, m), sizeof(((struct conf *)0)->m)
 
@@ -45,26 +50,28 @@ static const struct key {
     size_t offset, size;
     int64_t min, max; /* of numbers; the bits allowed in a mode */
     const char *help;
+    enum effect effect;
+    const char *const *choices; /* ended by NULL */
 } keys[] = {
     {"control", "socket", TYPE_PATH, MEMBER(control_socket), 0, 0,
      "the socket on which requests come"},
     {"control", "mode", TYPE_MODE, MEMBER(control_mode), 0, 0777, "its permissions, octal"},
     {"control", "group", TYPE_TEXT, MEMBER(control_group), 0, 0, "its group, by name or number"},
     {"control", "admins", TYPE_TEXT, MEMBER(control_admins), 0, 0,
-     "who may do what owners may: users, uids, @groups"},
+     "who may do what owners may: users, uids, @groups", LIVE},
     {"queue", "database", TYPE_PATH, MEMBER(queue_database), 0, 0, "where the jobs are kept"},
     {"queue", "history", TYPE_COUNT, MEMBER(queue_history), 0, XFER_JOBS_FINISHED_MAX,
-     "how many finished jobs are remembered"},
+     "how many finished jobs are remembered", LIVE},
     {"queue", "history_time", TYPE_TIME, MEMBER(queue_history_time), 0, XFER_SECONDS_MAX,
-     "how long they are remembered"},
+     "how long they are remembered", LIVE},
     {"queue", "retries", TYPE_COUNT, MEMBER(queue_retries), 0, XFER_RETRIES_MAX,
-     "how often a failed attempt is repeated where that may help"},
+     "how often a failed attempt is repeated where that may help", LIVE},
     {"queue", "retry_delay", TYPE_TIME, MEMBER(queue_retry_delay), 0, XFER_SECONDS_MAX,
-     "pause before the first repetition; doubles from one to the next"},
+     "pause before the first repetition; doubles from one to the next", LIVE},
     {"queue", "retry_delay_max", TYPE_TIME, MEMBER(queue_retry_delay_max), 0, XFER_SECONDS_MAX,
-     "the longest of these pauses"},
+     "the longest of these pauses", LIVE},
     {"queue", "stall_timeout", TYPE_TIME, MEMBER(queue_stall_timeout), 0, XFER_SECONDS_MAX,
-     "time without a byte after which an attempt has failed; 0: never"},
+     "time without a byte after which an attempt has failed; 0: never", LIVE},
     {"store", "root", TYPE_PATH, MEMBER(store_root), 0, 0, "the receiving root"},
     {"store", "dir_mode", TYPE_MODE, MEMBER(store_dir_mode), 0, 07777,
      "of directories that are made, octal"},
@@ -78,7 +85,8 @@ static const struct key {
      "bytes of one data message"},
     {"link", "timeout", TYPE_COUNT, MEMBER(link_timeout), 10, 3600,
      "seconds of silence after which the other rank counts as gone"},
-    {"log", "level", TYPE_LEVEL, MEMBER(log_level), 0, 0, "error, warning, notice, info or debug"},
+    {"log", "level", TYPE_LEVEL, MEMBER(log_level), 0, 0, "error, warning, notice, info or debug",
+     LIVE},
 };
 #define KEYS (sizeof keys / sizeof keys[0])
 
@@ -184,6 +192,33 @@ static int parse_time(const char *value, const struct key *key, double *seconds,
     return 0;
 }
 
+static int parse_choice(const char *value, const struct key *key, int *choice,
+                        struct xfer_error *err)
+{
+    char all[128] = "";
+    size_t len = 0;
+
+    for (int i = 0; key->choices[i] != NULL; i++) {
+        if (strcmp(value, key->choices[i]) == 0) {
+            *choice = i;
+            return 0;
+        }
+        len += (size_t)snprintf(all + len, sizeof all - len, "%s%s", i > 0 ? ", " : "",
+                                key->choices[i]);
+        if (len >= sizeof all)
+            len = sizeof all - 1;
+    }
+    return error_set(err, XFER_CONFIG, "\"%s\" is none of %s", value, all);
+}
+
+static int parse_bool(const char *value, bool *on, struct xfer_error *err)
+{
+    *on = strcmp(value, "yes") == 0;
+    if (!*on && strcmp(value, "no") != 0)
+        return error_set(err, XFER_CONFIG, "\"%s\" is neither yes nor no", value);
+    return 0;
+}
+
 static int set_value(struct conf *conf, const struct key *key, const char *value,
                      struct xfer_error *err)
 {
@@ -214,6 +249,10 @@ static int set_value(struct conf *conf, const struct key *key, const char *value
         return parse_number(value, key, (int64_t *)(void *)place, err);
     case TYPE_TIME:
         return parse_time(value, key, (double *)(void *)place, err);
+    case TYPE_CHOICE:
+        return parse_choice(value, key, (int *)(void *)place, err);
+    case TYPE_BOOL:
+        return parse_bool(value, (bool *)(void *)place, err);
     case TYPE_LEVEL:
         level = log_level_by_name(value);
         if (level < 0)
@@ -493,6 +532,12 @@ static void format_value(const struct conf *conf, const struct key *key, char *o
     case TYPE_TIME:
         snprintf(out, size, "%.3fs", *(const double *)(const void *)place);
         return;
+    case TYPE_CHOICE:
+        snprintf(out, size, "%s", key->choices[*(const int *)(const void *)place]);
+        return;
+    case TYPE_BOOL:
+        snprintf(out, size, "%s", *(const bool *)(const void *)place ? "yes" : "no");
+        return;
     case TYPE_LEVEL:
         snprintf(out, size, "%s", log_level_name(*(const int *)(const void *)place));
         return;
@@ -515,6 +560,11 @@ char *conf_assignment(const struct conf *conf, size_t i)
 size_t conf_keys(void)
 {
     return KEYS;
+}
+
+bool conf_is_live(size_t i)
+{
+    return i < KEYS && keys[i].effect == LIVE;
 }
 
 void conf_write(const struct conf *conf, FILE *out)

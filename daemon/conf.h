@@ -75,5 +75,7 @@ void conf_list_keys(FILE *out);
  * memory, or no such key): all of them given to conf_set() make the same settings elsewhere. */
 size_t conf_keys(void);
 char *conf_assignment(const struct conf *conf, size_t i);
+/* Can the i-th change while the daemon runs? Else a change counts at the next start. */
+bool conf_is_live(size_t i);
 
 #endif
