@@ -245,16 +245,6 @@ static enum role role_of(struct arguments *a)
     return ROLE_SUPERVISOR;
 }
 
-static void name_log(const struct arguments *a, enum role role)
-{
-    char who[32];
-
-    if (role != ROLE_RANK || a->rank.expected_rank < 0)
-        return;
-    snprintf(who, sizeof who, "xferd[%d]", a->rank.expected_rank);
-    log_init(who);
-}
-
 /* ---- the process ---------------------------------------------------------------------------- */
 
 /* A file that is opened later must not become standard output. */
@@ -324,14 +314,15 @@ int main(int argc, char **argv)
 
     if (open_standard_descriptors() < 0)
         return EXIT_FAILURE;
-    log_init("xferd");
+    log_init(-1);
     status = parse(argc, argv, &arguments);
     if (status >= 0)
         return status;
     role = role_of(&arguments);
     if (role == ROLE_REFUSED && !arguments.check_config)
         return EXIT_USAGE;
-    name_log(&arguments, role);
+    if (role == ROLE_RANK)
+        log_init(arguments.rank.expected_rank);
 
     /* A rank of a supervisor is told what that one has found good. */
     arguments.serves = arguments.check_config || role == ROLE_SUPERVISOR ||

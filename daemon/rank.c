@@ -454,7 +454,6 @@ int rank_run(int *argc, char ***argv, const struct conf *conf, const struct rank
                      .listen_fd = -1,
                      .rank = options->expected_rank};
     struct xfer_error err = XFER_ERROR_INIT;
-    char who[16];
     int size = 0;
 
     r.loop = ev_default_loop(EVFLAG_NOENV);
@@ -473,8 +472,7 @@ int rank_run(int *argc, char ***argv, const struct conf *conf, const struct rank
         r.rank = 0;
     else if (link_init(argc, argv, &r.rank, &size, &err))
         return fail(&r, &err);
-    snprintf(who, sizeof(who), "xferd[%d]", r.rank);
-    log_init(who);
+    log_init(r.rank);
     if (!options->alone && check_place(&r, size, &err)) {
         /* every rank says so to itself; one says it aloud */
         if (r.rank == 0)

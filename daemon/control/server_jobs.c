@@ -3,9 +3,12 @@
  * The news of jobs, from where they are made to all whom they concern: what the queue has recorded
  * and what the scheduler sees, to scheduler, receiver, subscribers and replies.
  */
+#include <inttypes.h>
+
 #include "daemon/control/answers.h"
 #include "daemon/control/handlers.h"
 #include "daemon/control/server_impl.h"
+#include "daemon/log.h"
 
 void server_set_stopping(struct xfer_error *err)
 {
@@ -88,6 +91,20 @@ static void forget_partial(struct control *c, const struct job *job)
         link_send_forget(c->link, &id, 1);
 }
 
+static void log_end(const struct job *job)
+{
+    if (job->state == JOB_FAILED)
+        log_job(LOG_LEVEL_WARNING, job->id, job->source, "job %" PRId64 " failed: %s", job->id,
+                job_error_text(job));
+    else if (job->state == JOB_CANCELLED)
+        log_job(LOG_LEVEL_INFO, job->id, job->source, "job %" PRId64 " was cancelled: %s", job->id,
+                job->source);
+    else
+        log_job(LOG_LEVEL_INFO, job->id, job->source,
+                "job %" PRId64 " is done: %s, %" PRId64 " bytes", job->id, job->source,
+                job->bytes_done);
+}
+
 static void on_ended(void *user, struct job *job)
 {
     struct server *s = user;
@@ -98,6 +115,7 @@ static void on_ended(void *user, struct job *job)
         c->sent_files++;
         c->sent_bytes += job->bytes_done;
     }
+    log_end(job);
     scheduler_remove(c->scheduler, job);
     forget_partial(c, job);
     events_publish(c->events, job);
