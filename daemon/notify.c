@@ -7,6 +7,7 @@
 
 #ifdef HAVE_LIBSYSTEMD
 
+#include <stdint.h>
 #include <systemd/sd-daemon.h>
 
 void notify_ready(void)
@@ -29,6 +30,13 @@ void notify_alive(void)
     sd_notify(0, "WATCHDOG=1");
 }
 
+double notify_watchdog(void)
+{
+    uint64_t usec = 0;
+
+    return sd_watchdog_enabled(0, &usec) > 0 ? (double)usec / 1e6 : 0;
+}
+
 #else
 
 void notify_ready(void)
@@ -46,6 +54,11 @@ void notify_status(const char *text)
 
 void notify_alive(void)
 {
+}
+
+double notify_watchdog(void)
+{
+    return 0;
 }
 
 #endif

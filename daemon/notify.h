@@ -9,5 +9,6 @@ void notify_ready(void);
 void notify_stopping(void);
 void notify_status(const char *text); /* one line for "systemctl status" */
 void notify_alive(void);              /* the watchdog, where one was asked for */
+double notify_watchdog(void);         /* it wants such a sign every so many seconds; 0: never */
 
 #endif

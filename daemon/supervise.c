@@ -43,6 +43,7 @@ static void tell_ready(struct supervisor *s, const char *text)
     s->alone_told = s->now.alone;
     notify_status(text);
     notify_ready();
+    notify_alive(); /* from now on that is up to rank 0 */
 }
 
 static void take_ready(struct supervisor *s, const char *text)
@@ -79,8 +80,9 @@ static void on_message(void *user, int rank, const struct handoff_message *m)
             take_ready(s, m->text);
         break;
     case HANDOFF_TICK:
-        if (rank == 0)
-            states_alive(s);
+        if (rank != 0)
+            break;
+        states_alive(s);
         notify_alive();
         break;
     case HANDOFF_STATUS:
@@ -119,6 +121,30 @@ static void on_child(struct ev_loop *loop, ev_child *w, int revents)
                        WEXITSTATUS(w->rstatus));
     }
     states_look(s);
+}
+
+/* ---- systemd's watchdog --------------------------------------------------------------------- */
+
+/* A rank 0 that serves gives the signs of life. Until there is one, which may take as long as the
+ * other host does, it is enough that this loop turns: each state has an end of its own. */
+static void on_alive(struct ev_loop *loop, ev_timer *w, int revents)
+{
+    const struct supervisor *s = w->data;
+
+    (void)loop;
+    (void)revents;
+    if (s->state != RUNNING)
+        notify_alive();
+}
+
+static void feed_watchdog(struct supervisor *s)
+{
+    double interval = notify_watchdog();
+
+    ev_timer_init(&s->alive, on_alive, interval / 4, interval / 4);
+    s->alive.data = s;
+    if (interval > 0)
+        ev_timer_start(s->loop, &s->alive);
 }
 
 /* ---- signals -------------------------------------------------------------------------------- */
@@ -219,6 +245,7 @@ int supervise_run(const struct supervise_options *options)
     backoff_init(&s.alone_backoff);
     orphans_adopt();
     watch(&s);
+    feed_watchdog(&s);
     if (prepare(&s, &err) < 0) {
         log_error("%s", err.text);
     } else {

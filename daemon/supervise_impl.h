@@ -49,7 +49,7 @@ struct supervisor {
     } refusals[2]; /* the last one that was logged, of both ranks and of rank 0 alone */
     int status;    /* of the process */
 
-    ev_timer timer;
+    ev_timer timer, alive;
     ev_child child;
     ev_signal term, intr, hup;
 };
