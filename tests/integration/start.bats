@@ -399,6 +399,21 @@ either_gone() { gone "$1" || gone "$2"; }
     within 5 grep -qa STOPPING=1 "$D/told"
 }
 
+@test "the watchdog of systemd is fed while no rank serves" {
+    grep -q '^#define HAVE_LIBSYSTEMD 1' "$top_builddir/config.h" || skip 'built without libsystemd'
+    printf '#!/bin/sh\nexec tail -f /dev/null\n' >"$D/agent"
+    chmod +x "$D/agent"
+    socat -u UNIX-RECV:"$D/notify",type=2 CREATE:"$D/told" 3>&- &
+    WATCHER=$!
+    within 5 test -S "$D/notify"
+    NOTIFY_SOCKET=$D/notify WATCHDOG_USEC=400000 "$XFERD" $(keys) -o peer.host=192.0.2.1 -o peer.agent="$D/agent" >>"$LOG" 2>&1 </dev/null 3>&- &
+    XFERD_PID=$!
+    within 5 fed_often "$D/told"
+    not grep -qa READY "$D/told"
+}
+
+fed_often() { [ "$(grep -ao WATCHDOG=1 "$1" | wc -l)" -ge 3 ]; }
+
 @test "a socket that systemd passes is served, and left to it at the end" {
     command -v systemd-socket-activate >/dev/null || skip 'systemd-socket-activate is not there'
     local passed=$D/passed.sock
