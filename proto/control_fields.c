@@ -127,6 +127,11 @@ static const struct json_field finished_list[] = {
 };
 static const struct json_field sent_list[] = {F("bytes", sent_bytes, JSON_INT64),
                                               F("files", sent_files, JSON_INT64)};
+static const struct json_field attempts_list[] = {
+    F("started", attempts_started, JSON_INT64),
+    F("failed", attempts_failed, JSON_INT64),
+    F("bytes", attempts_bytes, JSON_INT64),
+};
 #undef F
 
 const struct stats_group stats_groups[] = {
@@ -134,5 +139,6 @@ const struct stats_group stats_groups[] = {
     {"store", FIELDS(store_list)},       {"link", FIELDS(link_list)},
     {"queue", FIELDS(paused_list)},      {"jobs", FIELDS(jobs_list)},
     {"finished", FIELDS(finished_list)}, {"sent", FIELDS(sent_list)},
+    {"attempts", FIELDS(attempts_list)},
 };
 const size_t n_stats_groups = sizeof(stats_groups) / sizeof(*stats_groups);

@@ -77,9 +77,12 @@ struct control_stats {
     int64_t clients;
     int64_t finished_done, finished_failed, finished_cancelled; /* since the start */
     int64_t sent_bytes, sent_files; /* receipts "stored" since the start */
-    double oldest_queued;           /* seconds; 0: none */
-    int64_t generation;             /* how often the ranks were started, 1 at first */
-    bool paused, draining;          /* the queue */
+    /* Since the start; -1: not known, of an older daemon (when decoded). Bytes are those that left
+     * for the receiver, whatever became of the attempt. */
+    int64_t attempts_started, attempts_failed, attempts_bytes;
+    double oldest_queued;  /* seconds; 0: none */
+    int64_t generation;    /* how often the ranks were started, 1 at first */
+    bool paused, draining; /* the queue */
 };
 struct control_queue { /* what the queue.* methods answer */
     bool paused, draining;

@@ -241,7 +241,11 @@ int control_queue_parse(const char *json, struct control_queue *queue, struct xf
 
 int control_stats_parse(const char *json, struct control_stats *stats, struct xfer_error *err)
 {
-    *stats = (struct control_stats){.store_free_bytes = -1, .store_total_bytes = -1};
+    *stats = (struct control_stats){.store_free_bytes = -1,
+                                    .store_total_bytes = -1,
+                                    .attempts_started = -1,
+                                    .attempts_failed = -1,
+                                    .attempts_bytes = -1};
 
     cJSON *tree = parse_object(json, err);
     int rc = tree ? 0 : -1;

@@ -141,9 +141,13 @@ static void system_stats(struct control *c, struct reply *reply, const struct co
         .paused = queue_paused(c->queue),
         .draining = queue_draining(c->queue),
     };
+    const struct scheduler_counts *counts = scheduler_counts(c->scheduler);
     const struct job *oldest = queue_next(c->queue, JOB_QUEUED, NULL);
 
     (void)p;
+    stats.attempts_started = counts->started;
+    stats.attempts_failed = counts->failed;
+    stats.attempts_bytes = counts->bytes;
     for (int i = 0; i < JOB_STATE_COUNT; i++)
         stats.jobs[i] = (int64_t)queue_count(c->queue, i);
     if (oldest) {

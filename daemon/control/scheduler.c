@@ -292,6 +292,11 @@ void scheduler_stop(struct scheduler *s, const struct xfer_error *why)
     }
 }
 
+const struct scheduler_counts *scheduler_counts(const struct scheduler *s)
+{
+    return &s->counts;
+}
+
 unsigned scheduler_running(const struct scheduler *s)
 {
     return s->running;

@@ -26,6 +26,13 @@ struct scheduler_options {
     bool paused;
 };
 
+/* Since the start. */
+struct scheduler_counts {
+    int64_t started; /* attempts */
+    int64_t failed;  /* those that failed; not those that were cut short or cancelled */
+    int64_t bytes;   /* of files, that left for the receiver, whatever became of them */
+};
+
 struct scheduler_events {
     /* State, phase or counters of a job that has not ended changed. */
     void (*changed)(void *user, struct job *job);
@@ -60,6 +67,7 @@ void scheduler_pause(struct scheduler *s, bool paused);
 void scheduler_stop(struct scheduler *s, const struct xfer_error *why);
 /* Those that are stuck for good are not counted. */
 unsigned scheduler_running(const struct scheduler *s);
+const struct scheduler_counts *scheduler_counts(const struct scheduler *s);
 
 /* The job that it waits for, or NULL. */
 const struct job *scheduler_blocker(const struct scheduler *s, const struct job *job);

@@ -23,6 +23,7 @@ struct run {
     bool stopped; /* because all are */
     enum send_phase phase;
     unsigned quiet; /* so many ticks without a sign of life */
+    int64_t moved;  /* bytes that are counted already */
 };
 
 struct scheduler {
@@ -37,6 +38,7 @@ struct scheduler {
     struct list again; /* by schedule.waiting */
     struct list runs, stuck;
     unsigned running;
+    struct scheduler_counts counts;
     uint64_t random;
     bool stopping;
     enum xfer_code stop_code;

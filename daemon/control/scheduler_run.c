@@ -34,6 +34,8 @@ static void requeue(struct scheduler *s, struct job *job, double delay,
 
 static void attempt_failed(struct scheduler *s, struct job *job, const struct xfer_error *why)
 {
+    if (retry_kind(why->code) != RETRY_FREE)
+        s->counts.failed++;
     switch (retry_kind(why->code)) {
     case RETRY_FREE:
         requeue(s, job, retry_delay(&s->options.retry, 1, random_part(s)), why);
@@ -94,11 +96,23 @@ static void stuck_run_ended(struct run *run)
     scheduler_kick(s);
 }
 
+/* The attempt has come to that. It never goes back, but what it begins with may be known late. */
+static void count_bytes(struct run *run, int64_t done, int64_t resumed)
+{
+    int64_t moved = done - resumed;
+
+    if (moved <= run->moved)
+        return;
+    run->scheduler->counts.bytes += moved - run->moved;
+    run->moved = moved;
+}
+
 static void on_progress(void *user, const struct send_progress *progress)
 {
     struct run *run = user;
     struct scheduler *s = run->scheduler;
 
+    count_bytes(run, progress->bytes_done, progress->bytes_resumed);
     if (run->stuck)
         return;
     run->quiet = 0;
@@ -115,6 +129,8 @@ static void on_done(void *user, const struct send_result *result)
     struct scheduler *s = run->scheduler;
     struct job *job = run->job;
 
+    if (result->error.code == XFER_OK)
+        count_bytes(run, (int64_t)result->size, (int64_t)result->resumed);
     if (run->stuck) {
         stuck_run_ended(run);
         return;
@@ -196,6 +212,7 @@ static struct run *make_run(struct scheduler *s, struct job *job)
 
 static void began(struct scheduler *s, struct job *job)
 {
+    s->counts.started++;
     heap_remove(&s->ready, &job->schedule.heap);
     job_progress(job, send_phase_name(SEND_OPENING), 0, -1, clock_monotonic());
     queue_start(s->queue, job);

@@ -749,9 +749,10 @@ with Client() as c:
     equal(check_job(c.call("transfer.submit", source=path, wait=True))["state"], "done")
     equal(c.call("transfer.submit", source=path + "?", wait=True)["state"], "failed")
     after = c.call("system.stats")
-    assert {"uptime", "generation", "clients", "oldest_queued", "peer", "store", "link", "queue", "jobs", "finished", "sent"} <= set(after), after
+    assert {"uptime", "generation", "clients", "oldest_queued", "peer", "store", "link", "queue", "jobs", "finished", "sent", "attempts"} <= set(after), after
     equal(after["sent"]["bytes"] - before["sent"]["bytes"], 12345)
     equal(after["sent"]["files"] - before["sent"]["files"], 1)
+    equal({n: after["attempts"][n] - before["attempts"][n] for n in after["attempts"]}, {"started": 2, "failed": 1, "bytes": 12345})
     equal(after["finished"]["done"] - before["finished"]["done"], 1)
     equal(after["finished"]["failed"] - before["finished"]["failed"], 1)
     equal((after["clients"], after["generation"], after["peer"]["up"], after["store"]["root"]), (1, 1, True, ROOT))

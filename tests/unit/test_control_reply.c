@@ -536,6 +536,9 @@ static void stats_come_back_the_same(void **state)
                                   .finished_cancelled = 9,
                                   .sent_bytes = 10,
                                   .sent_files = 11,
+                                  .attempts_started = 12,
+                                  .attempts_failed = 13,
+                                  .attempts_bytes = 14,
                                   .oldest_queued = 1.5,
                                   .generation = 3,
                                   .paused = true},
@@ -562,9 +565,27 @@ static void stats_come_back_the_same(void **state)
     assert_int_equal(back.finished_cancelled, 9);
     assert_int_equal(back.sent_bytes, 10);
     assert_int_equal(back.sent_files, 11);
+    assert_int_equal(back.attempts_started, 12);
+    assert_int_equal(back.attempts_failed, 13);
+    assert_int_equal(back.attempts_bytes, 14);
     assert_int_equal(back.generation, 3);
     assert_true(back.paused);
     assert_false(back.draining);
+}
+
+static void stats_of_an_older_daemon_leave_open_what_it_does_not_tell(void **state)
+{
+    struct xfer_error err = XFER_ERROR_INIT;
+    struct control_stats back;
+
+    (void)state;
+    assert_int_equal(control_stats_parse("{\"uptime\":1,\"store\":{\"root\":\"/r\"}}", &back, &err),
+                     0);
+    assert_int_equal(back.store_free_bytes, -1);
+    assert_int_equal(back.store_total_bytes, -1);
+    assert_int_equal(back.attempts_started, -1);
+    assert_int_equal(back.attempts_failed, -1);
+    assert_int_equal(back.attempts_bytes, -1);
 }
 
 static void the_list_of_methods_names_all(void **state)
@@ -941,6 +962,7 @@ int main(void)
         cmocka_unit_test(the_state_of_the_queue_comes_back_the_same),
         cmocka_unit_test(a_broken_state_of_the_queue_is_a_protocol_error),
         cmocka_unit_test(stats_come_back_the_same),
+        cmocka_unit_test(stats_of_an_older_daemon_leave_open_what_it_does_not_tell),
         cmocka_unit_test(the_list_of_methods_names_all),
         cmocka_unit_test(every_method_can_be_described),
         cmocka_unit_test(a_description_tells_type_range_and_choices),

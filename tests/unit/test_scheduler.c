@@ -407,6 +407,32 @@ static void a_peer_that_is_down_does_not_count(void **state)
     assert_int_equal(a->failures, 0);
 }
 
+static void attempts_and_what_left_with_them_are_counted(void **state)
+{
+    const struct scheduler_counts *counts;
+    struct send_progress resumed = {
+        .phase = SEND_SENDING, .bytes_done = 70, .bytes_total = 100, .bytes_resumed = 60};
+    struct job *a, *b;
+
+    (void)state;
+    restart(0, 0);
+    counts = scheduler_counts(rig.scheduler);
+    a = submit_with_retries("a", 3);
+    fake_progress(&rig.sender, (uint64_t)a->id, 60, 100);
+    assert_int_equal(counts->bytes, 60);
+    fail_with(a, XFER_IO);
+    await(a, JOB_RUNNING);
+    rig.sender.sends->events->progress(rig.sender.sends->user, &resumed);
+    assert_int_equal(counts->bytes, 70);
+    fail_with(a, XFER_PEER_DOWN);
+    b = submit_with_retries("b", 0);
+    fake_end(&rig.sender, (uint64_t)b->id, 5, NULL);
+    settle();
+    assert_int_equal(counts->bytes, 75);
+    assert_int_equal(counts->started, 4); /* the one that was cut short, too, begins again */
+    assert_int_equal(counts->failed, 1);
+}
+
 static void a_job_that_waits_for_its_time_keeps_its_place(void **state)
 {
     struct job *a = submit_with_retries("a", 3), *b = submit_with_retries("a/b", 3);
@@ -832,6 +858,7 @@ int main(void)
         TEST(it_fails_when_it_has_failed_too_often),
         TEST(what_stays_wrong_fails_at_once),
         TEST(a_peer_that_is_down_does_not_count),
+        TEST(attempts_and_what_left_with_them_are_counted),
         TEST(a_job_that_waits_for_its_time_keeps_its_place),
         TEST(a_job_that_waits_for_its_time_can_be_cancelled),
         TEST(a_cancelled_attempt_is_not_repeated),

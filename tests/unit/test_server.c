@@ -429,6 +429,9 @@ static void stats_count(void **state)
     assert_int_equal(s.finished_done, 1);
     assert_int_equal(s.sent_bytes, 100);
     assert_int_equal(s.sent_files, 1);
+    assert_int_equal(s.attempts_started, 4);
+    assert_int_equal(s.attempts_failed, 1);
+    assert_int_equal(s.attempts_bytes, 100);
     assert_int_equal(s.clients, 1);
     assert_int_equal(s.generation, 3);
     assert_true(s.peer_up);
