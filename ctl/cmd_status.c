@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * xferctl status and stats: one job in full, the state of the daemon, its counters.
+ * xferctl status: one job in full, or the state of the daemon.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -252,67 +252,6 @@ int cmd_status(struct ctl *ctl, const struct arguments *args)
         return exit_code;
     exit_code =
         args->n > 0 ? status_job(ctl, session, args->items[0]) : status_daemon(ctl, session);
-    session_destroy(session);
-    return exit_code;
-}
-
-/* ---- counters
- * ------------------------------------------------------------------------------------ */
-
-static void print_stats(struct output *out, const struct control_stats *s)
-{
-    const struct {
-        const char *name;
-        int64_t value;
-    } counters[] = {
-        {"uptime_seconds", (int64_t)s->uptime},
-        {"generation", s->generation},
-        {"peer_up", s->peer_up},
-        {"paused", s->paused},
-        {"draining", s->draining},
-        {"clients", s->clients},
-        {"lanes", s->lanes},
-        {"chunk_bytes", s->chunk},
-        {"jobs_queued", s->jobs[JOB_QUEUED]},
-        {"jobs_running", s->jobs[JOB_RUNNING]},
-        {"jobs_done", s->jobs[JOB_DONE]},
-        {"jobs_failed", s->jobs[JOB_FAILED]},
-        {"jobs_cancelled", s->jobs[JOB_CANCELLED]},
-        {"finished_done", s->finished_done},
-        {"finished_failed", s->finished_failed},
-        {"finished_cancelled", s->finished_cancelled},
-        {"oldest_queued_seconds", (int64_t)s->oldest_queued},
-        {"sent_bytes", s->sent_bytes},
-        {"sent_files", s->sent_files},
-        {"store_free_bytes", s->store_free_bytes},
-        {"store_total_bytes", s->store_total_bytes},
-    };
-
-    for (size_t i = 0; i < sizeof(counters) / sizeof(counters[0]); i++)
-        output_line(out, "%-22s %lld", counters[i].name, (long long)counters[i].value);
-}
-
-int cmd_stats(struct ctl *ctl, const struct arguments *args)
-{
-    struct xfer_error err = XFER_ERROR_INIT;
-    struct control_incoming in;
-    struct control_stats stats;
-    int exit_code = 0;
-    struct session *session = ctl_session(ctl, &exit_code);
-
-    (void)args;
-    if (!session)
-        return exit_code;
-    exit_code = ctl_ask(ctl, session, METHOD_SYSTEM_STATS, NULL, true, &in);
-    if (!exit_code) {
-        if (ctl->json)
-            output_text(ctl->out, in.result);
-        else if (control_stats_parse(in.result, &stats, &err))
-            exit_code = ctl_fail(ctl, &err);
-        else
-            print_stats(ctl->out, &stats);
-        control_incoming_free(&in);
-    }
     session_destroy(session);
     return exit_code;
 }

@@ -82,5 +82,6 @@ int cmd_watch(struct ctl *ctl, const struct arguments *args);
 
 extern const struct option_spec cmd_send_options[];
 extern const struct option_spec cmd_list_options[];
+extern const struct option_spec cmd_stats_options[];
 
 #endif

@@ -59,7 +59,7 @@ as_nobody() {
 @test "an unknown option is a usage error" {
     usage "unknown option '--fast'" send --fast a
     usage "unknown option '-x'" -x status
-    usage "unknown option '--prometheus'" stats --prometheus
+    usage "unknown option '--fast'" stats --fast
     usage "unknown option '--to'" list --to x
     usage "unknown option '--key'" wait --key k 1
     usage "unknown option '--retries'" retry --retries 1 1
@@ -412,7 +412,7 @@ as_nobody() {
 @test "every option in help is in the man page" {
     run "$XFERCTL" help
     local options=$output command option
-    for command in send list; do
+    for command in send list stats; do
         options+=$("$XFERCTL" help $command)
     done
     for option in $(grep -o -- '--[a-z-]*' <<<"$options" | sort -u); do
