@@ -166,6 +166,10 @@ static const struct param_spec list_params[] = {
      FIELD(before),
      JOB_RANGE,
      .help = "only jobs with a lower number"},
+    {.name = "head",
+     .type = PARAM_BOOL,
+     FIELD(head),
+     .help = "where there are too many queued ones, those with the lowest numbers"},
 };
 
 static const struct param_spec wait_params[] = {

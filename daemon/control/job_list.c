@@ -45,6 +45,13 @@ static void choose_queued(struct choice *ch, const struct queue *q)
 {
     size_t first = ch->n;
 
+    if (ch->p->head) {
+        for (const struct job *job = queue_next(q, JOB_QUEUED, NULL); job && ch->n < ch->max;
+             job = queue_next(q, JOB_QUEUED, job))
+            if (wanted(ch, job))
+                ch->jobs[ch->n++] = job;
+        return;
+    }
     for (const struct job *job = queue_previous(q, JOB_QUEUED, NULL); job && ch->n < ch->max;
          job = queue_previous(q, JOB_QUEUED, job))
         if (wanted(ch, job))

@@ -5,8 +5,9 @@
  * The running ones in the order of their start, the queued ones by number, then the finished ones,
  * the last to end first. limit is for all of them together; without it there are up to
  * XFER_LIST_FINISHED finished ones. Never more than XFER_LIST_MAX, or XFER_LIST_BYTES_MAX. Where
- * there are too many queued ones, those with the highest numbers are told. With before, finished
- * ones come by number, the highest first, so that a reader can go on with the lowest that it got.
+ * there are too many queued ones, those with the highest numbers are told, with head those with the
+ * lowest. With before, finished ones come by number, the highest first, so that a reader can go on
+ * with the lowest that it got.
  */
 #ifndef XFER_DAEMON_CONTROL_JOB_LIST_H
 #define XFER_DAEMON_CONTROL_JOB_LIST_H

@@ -496,6 +496,9 @@ static void list_tells_unfinished_jobs_then_the_last_finished_ones(void **state)
     assert_string_equal(listed(&p, "{\"state\":\"running\"}"), "26 27 28 29 30");
     assert_string_equal(listed(&p, "{\"state\":\"queued\"}"), "31 32");
     assert_string_equal(listed(&p, "{\"state\":\"queued\",\"limit\":1}"), "32");
+    assert_string_equal(listed(&p, "{\"state\":\"queued\",\"limit\":1,\"head\":true}"), "31");
+    assert_string_equal(listed(&p, "{\"limit\":6,\"head\":true}"), "26 27 28 29 30 31");
+    assert_string_equal(listed(&p, "{\"limit\":8,\"head\":true}"), "26 27 28 29 30 31 32 1");
     assert_string_equal(listed(&p, "{\"state\":\"done\",\"limit\":3}"), "1 2 3");
     assert_string_equal(listed(&p, "{\"state\":\"failed\"}"), "");
     assert_string_equal(listed(&p, "{\"before\":28,\"limit\":4}"), "26 27 25 24");
