@@ -76,6 +76,7 @@ int cmd_send(struct ctl *ctl, const struct arguments *args);
 int cmd_socket(struct ctl *ctl, const struct arguments *args);
 int cmd_stats(struct ctl *ctl, const struct arguments *args);
 int cmd_status(struct ctl *ctl, const struct arguments *args);
+int cmd_top(struct ctl *ctl, const struct arguments *args);
 int cmd_version(struct ctl *ctl, const struct arguments *args);
 int cmd_wait(struct ctl *ctl, const struct arguments *args);
 int cmd_watch(struct ctl *ctl, const struct arguments *args);
@@ -83,5 +84,6 @@ int cmd_watch(struct ctl *ctl, const struct arguments *args);
 extern const struct option_spec cmd_send_options[];
 extern const struct option_spec cmd_list_options[];
 extern const struct option_spec cmd_stats_options[];
+extern const struct option_spec cmd_top_options[];
 
 #endif

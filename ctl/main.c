@@ -45,6 +45,7 @@ const struct command ctl_commands[] = {
     {"drain", "", "take no more requests; return when no job is left", NULL, 0, 0, cmd_drain},
     {"ping", "", "do both ranks answer?", NULL, 0, 0, cmd_ping},
     {"stats", "", "counters of the daemon", cmd_stats_options, 0, 0, cmd_stats},
+    {"top", "", "the daemon and its jobs, live", cmd_top_options, 0, 0, cmd_top},
     {"call", "METHOD [PARAMS-JSON]", "call any method of the socket", NULL, 1, 2, cmd_call},
     {"socket", "", "print the socket that would be used", NULL, 0, 0, cmd_socket},
     {"version", "", "print the version", NULL, 0, 0, cmd_version},

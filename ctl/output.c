@@ -66,6 +66,18 @@ struct progress *output_progress(struct output *out)
     return out->progress;
 }
 
+bool output_is_terminal(const struct output *out)
+{
+    const char *term = getenv("TERM");
+
+    return out->terminal && !(term && strcmp(term, "dumb") == 0);
+}
+
+bool output_color(const struct output *out)
+{
+    return out->color;
+}
+
 static void end_line(struct output *out)
 {
     errno = 0;

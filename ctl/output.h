@@ -26,6 +26,9 @@ void output_destroy(struct output *out); /* NULL is fine; destroys the progress 
  * terminal, -q, NO_COLOR). */
 struct progress *output_progress(struct output *out);
 
+bool output_is_terminal(const struct output *out); /* standard output is one, and not a dumb one */
+bool output_color(const struct output *out);       /* colour is wanted there */
+
 /* One line of data (the LF is added). */
 void output_line(struct output *out, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void output_text(struct output *out, const char *text);

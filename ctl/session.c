@@ -114,6 +114,11 @@ bool session_connected(const struct session *s)
     return s->fd >= 0;
 }
 
+int session_fd(const struct session *s)
+{
+    return s->fd;
+}
+
 void session_disconnect(struct session *s)
 {
     if (s->fd >= 0)

@@ -29,6 +29,7 @@ int session_catch_signals(struct session *s, struct xfer_error *err);
  * (clock_now()). Errors of locate_connect(). */
 int session_connect(struct session *s, double deadline, struct xfer_error *err);
 bool session_connected(const struct session *s);
+int session_fd(const struct session *s); /* to poll for input; -1: not connected */
 void session_disconnect(struct session *s);
 
 /* Queue a request; id is the caller's to choose. params NULL: none. Nothing is written before

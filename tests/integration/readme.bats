@@ -88,10 +88,10 @@ $ROOT/a.bin" ]
     within 30 ready
     grep -q "receiving root $D/incoming" "$LOG"
 
-    # watch goes on until it is ended; the number of a job is that of the one before; cancel has nothing to cancel by then, nor retry to retry
+    # watch and top go on until they are ended; the number of a job is that of the one before; cancel has nothing to cancel by then, nor retry to retry
     sed -n '/^xferctl/p' "$D/commands" | with_real_file |
         sed -e 's/ *#.*//' -e 's/xferctl watch/xferctl --timeout 0.3 watch || [ $? -eq 124 ]/' -e 's/\<7\>/"$JOB"/g' \
-            -e 's/^\(xferctl send --no-wait .*\)/JOB=$(\1)/' -e 's/xferctl \(cancel\|retry\) "$JOB"/& || [ $? -eq 1 ]/g' >"$D/script"
+            -e 's/xferctl top$/xferctl top -n 1/' -e 's/^\(xferctl send --no-wait .*\)/JOB=$(\1)/' -e 's/xferctl \(cancel\|retry\) "$JOB"/& || [ $? -eq 1 ]/g' >"$D/script"
     cat "$D/script"
     grep -q 'JOB=' "$D/script"
     run $as env PATH="$D/bin:$PATH" bash -e "$D/script"

@@ -159,6 +159,11 @@ as_nobody() {
     usage '--user' list --user=
 }
 
+@test "the values of top's options are checked" {
+    for value in 0 10ms 2d soon -1; do usage --interval top --interval "$value"; done
+    for value in 0 -1 1.5 many 1000000001 99999999999999999999; do usage '--iterations is a number' top -n "$value"; done
+}
+
 @test "--color is auto, always or never" {
     usage '--color' --color=sometimes status
     for when in auto always never; do
@@ -412,7 +417,7 @@ as_nobody() {
 @test "every option in help is in the man page" {
     run "$XFERCTL" help
     local options=$output command option
-    for command in send list stats; do
+    for command in send list stats top; do
         options+=$("$XFERCTL" help $command)
     done
     for option in $(grep -o -- '--[a-z-]*' <<<"$options" | sort -u); do
