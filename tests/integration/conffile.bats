@@ -44,3 +44,17 @@ keys() { sed -n -E 's/^#?([a-z_]+) =.*/\1/p; s/^(\[[a-z]+\])$/\1/p' "$1" | awk '
         "$top_srcdir/daemon/xferd.conf.5" >"$D/man"
     diff <(keys "$D/default" | sort) <(sort "$D/man")
 }
+
+@test "the examples of xferd.conf(5) are configurations that xferd takes" {
+    awk -v d="$D" '/^\.Sh / { on = $2 == "EXAMPLES" } /^\.Bd/ { inside = on; n += on; next } /^\.Ed/ { inside = 0 }
+        inside { print >(d "/" n ".conf") }' "$top_srcdir/daemon/xferd.conf.5"
+    [ -s "$D/1.conf" ]
+    local example
+    for example in "$D"/*.conf; do
+        # whether there is such a group is this machine's business
+        sed -i "s/@operators/@$(id -gn)/" "$example"
+        cat "$example"
+        settings -c "$example" >"$D/settings"
+        diff <(keys "$example" | sort) <(comm -12 <(keys "$example" | sort) <(keys "$D/settings" | sort))
+    done
+}
