@@ -321,7 +321,7 @@ static int start_sending(struct rank *r, struct xfer_error *err)
                                      .generation = r->options->generation};
     char *ready;
 
-    if (r->link && !(r->sender = sender_create(r->link, r->pool, err)))
+    if (r->link && !(r->sender = sender_create(r->loop, r->link, r->pool, err)))
         return -1;
     if (take_listener(r, err))
         return -1;

@@ -189,7 +189,9 @@ static void on_tick(struct ev_loop *loop, ev_timer *w, int revents)
         struct run *run = list_entry(at, struct run, link);
 
         next = at->next;
-        if (may_stall(run->phase) && ++run->quiet > STALL_TICKS)
+        if (may_stall(run->phase) && sender_is_throttled(run->send))
+            run->quiet = 0;
+        else if (may_stall(run->phase) && ++run->quiet > STALL_TICKS)
             give_up(run);
     }
 }
@@ -227,6 +229,7 @@ bool scheduler_start(struct scheduler *s, struct job *job)
                                    .dest = job->dest,
                                    .overwrite = job->overwrite,
                                    .sync = job->sync,
+                                   .bandwidth = job->bandwidth,
                                    .again = job->attempts > job->settled || job->restored};
     struct run *run = make_run(s, job);
 

@@ -25,6 +25,8 @@
 #define HOT_FOR    (20 * US)  /* after the last progress */
 #define STEP_MIN   (20 * US)  /* first sleep of the warm state */
 #define STEP_MAX   (500 * US) /* longest one */
+#define LONG_AFTER (50 * MS)  /* of silence, while nothing but an answer is due: */
+#define LONG_STEP  (5 * MS)   /* a transfer may be held back for hours */
 #define IDLE_AFTER (1 * MS)   /* of silence */
 #define RING_GAP   (300 * US) /* of own silence, after which a message is announced by the bell */
 #define RING_AGAIN \
@@ -95,7 +97,7 @@ static void ring_again(struct pace *p, int64_t now)
 static void on_prepare(struct ev_loop *loop, struct ev_prepare *w, int revents)
 {
     struct pace *p = w->data;
-    int64_t now, quiet;
+    int64_t now, quiet, step_max = STEP_MAX;
     int found;
     bool awake;
 
@@ -123,13 +125,16 @@ static void on_prepare(struct ev_loop *loop, struct ev_prepare *w, int revents)
         return;
     }
     awake = p->client.sending(p->user);
-    if (awake)
+    if (awake) {
         ring_again(p, now);
-    else if (!p->bell)
+    } else if (!p->bell) {
         awake = p->client.expecting(p->user);
+        if (quiet > LONG_AFTER)
+            step_max = LONG_STEP;
+    }
     if (quiet < IDLE_AFTER || awake) {
         sleep_at_most(p, p->step);
-        p->step = p->step * 2 < STEP_MAX ? p->step * 2 : STEP_MAX;
+        p->step = p->step * 2 < step_max ? p->step * 2 : step_max;
     } else {
         sleep_at_most(p, p->tick);
     }

@@ -13,6 +13,8 @@
 #include "proto/wire.h"
 
 struct stream; /* one lane */
+struct shaper_flow;
+struct throttle;
 struct verify;
 
 /* One file on its way. Lists: of the sender (all), of a stream (waiting, then unanswered).
@@ -29,6 +31,7 @@ struct send {
     char dest[XFER_PATH_SIZE];
     enum overwrite_mode overwrite;
     enum sync_mode sync;
+    int64_t bandwidth; /* 0: as fast as it goes */
     bool again;
     const struct send_events *events;
     void *user;
@@ -80,14 +83,19 @@ struct send *send_queue_take(struct send_queue *q);
 void send_queue_remove(struct send_queue *q, struct send *send);
 
 /* stream.c */
-struct stream *stream_create(struct link *link, struct lane *lane, struct xfer_error *err);
+struct stream *stream_create(struct link *link, struct lane *lane, struct throttle *throttle,
+                             struct xfer_error *err);
 void stream_destroy(struct stream *stream);
 void stream_add(struct stream *stream, struct send *send);
 /* A send of this stream is stopping: from the next poll on it is aborted, or taken out when nothing
  * of it has left. */
 void stream_stop(struct stream *stream, struct send *send);
-uint64_t stream_bytes(const struct stream *stream);   /* still to be sent */
-unsigned stream_overdue(const struct stream *stream); /* aborted files that it is not yet rid of */
+void stream_go(struct shaper_flow *flow); /* of the throttle: its turn has come */
+bool stream_is_throttled(const struct stream *stream, const struct send *send);
+uint64_t stream_bytes(const struct stream *stream); /* still to be sent */
+/* Files that may hold up others for long: aborted ones that it is not yet rid of, and those with a
+ * rate of their own. */
+unsigned stream_burden(const struct stream *stream);
 
 /* verify.c: the receiver's offer against the bytes of the file. On the loop's thread. */
 struct verify *verify_create(const struct wire_go *offer); /* NULL: no memory */

@@ -2,7 +2,8 @@
  *
  * See sender.h: which files are under way, and on which lane each goes. A file is opened on a
  * worker first; its size then decides: files up to XFER_SMALL_FILE may take any lane, larger ones
- * all but lane 0, so that one lane is always quick.
+ * all but lane 0, so that one lane is always quick; files with a rate of their own neither that nor
+ * the last one, so that they hold up none but each other.
  */
 #include "daemon/send/sender.h"
 
@@ -13,19 +14,22 @@
 #include <string.h>
 
 #include "daemon/send/send_impl.h"
+#include "daemon/send/throttle.h"
 
-/* Large files that were opened and wait for a lane do not use up the room of small ones; each holds
- * a descriptor. */
+/* Large files, and those with a rate of their own, that were opened and wait for a lane do not use
+ * up the room of small ones; each holds a descriptor. */
 #define PARKED_MAX 512
 
 struct sender {
     struct link *link;
     struct pool *pool;
+    struct throttle *throttle;
+    int64_t file_size; /* at most; 0: any */
     struct stream *streams[XFER_LANES_MAX];
     unsigned n_streams;
     struct send *all;
     unsigned active;
-    unsigned parked; /* of these, large ones that are opened and wait for a lane */
+    unsigned parked; /* of these, large or slow ones that are opened and wait for a lane */
 };
 
 static const char *const phases[] = {
@@ -102,7 +106,8 @@ static void set_parked(struct send *send, bool parked)
 void send_set_phase(struct send *send, enum send_phase phase)
 {
     send->phase = phase;
-    set_parked(send, phase == SEND_WAITING && send->source.st.st_size > XFER_SMALL_FILE);
+    set_parked(send, phase == SEND_WAITING &&
+                         (send->source.st.st_size > XFER_SMALL_FILE || send->bandwidth > 0));
     send_progress(send);
 }
 
@@ -189,17 +194,20 @@ static void done_work(struct work *work)
 
 static bool is_better(const struct stream *a, const struct stream *b)
 {
-    if (stream_overdue(a) != stream_overdue(b))
-        return stream_overdue(a) < stream_overdue(b);
+    if (stream_burden(a) != stream_burden(b))
+        return stream_burden(a) < stream_burden(b);
     return stream_bytes(a) < stream_bytes(b);
 }
 
-static struct stream *choose_stream(const struct sender *s, uint64_t size)
+/* A file with a rate of its own may hold its lane for as long as its owner likes, so the last lane
+ * is none of theirs either. */
+static struct stream *choose_stream(const struct sender *s, uint64_t size, bool slow)
 {
-    unsigned first = s->n_streams > 1 && size > XFER_SMALL_FILE ? 1 : 0;
+    unsigned first = s->n_streams > 1 && (size > XFER_SMALL_FILE || slow) ? 1 : 0;
+    unsigned end = s->n_streams > 2 && slow ? s->n_streams - 1 : s->n_streams;
     struct stream *best = s->streams[first];
 
-    for (unsigned i = first + 1; i < s->n_streams; i++)
+    for (unsigned i = first + 1; i < end; i++)
         if (is_better(s->streams[i], best))
             best = s->streams[i];
     return best;
@@ -212,14 +220,28 @@ static void run_open(struct work *work)
     source_open(&send->source, &send->work_error);
 }
 
+static int check_size(const struct send *send, struct xfer_error *err)
+{
+    int64_t most = send->sender->file_size, size = send->source.st.st_size;
+
+    if (most == 0 || size <= most)
+        return 0;
+    error_set(err, XFER_FILE_TOO_LARGE,
+              "%s: has %lld bytes, and a file may have %lld at most (limits.file_size)",
+              send->source.path, (long long)size, (long long)most);
+    return error_about(err, XFER_SIDE_SENDER, send->source.path);
+}
+
 static void opened(struct send *send)
 {
-    if (send->stopping || send->work_error.code != XFER_OK) {
+    if (send->stopping || send->work_error.code != XFER_OK ||
+        check_size(send, &send->work_error) < 0) {
         send->result.error = send->stopping ? send->why : send->work_error;
         send_finish(send);
         return;
     }
-    stream_add(choose_stream(send->sender, (uint64_t)send->source.st.st_size), send);
+    stream_add(choose_stream(send->sender, (uint64_t)send->source.st.st_size, send->bandwidth > 0),
+               send);
 }
 
 struct send *sender_start(struct sender *s, const struct send_request *request,
@@ -246,6 +268,7 @@ struct send *sender_start(struct sender *s, const struct send_request *request,
     send->file = request->file;
     send->overwrite = request->overwrite;
     send->sync = request->sync;
+    send->bandwidth = request->bandwidth;
     send->again = request->again;
     send->events = events;
     send->user = user;
@@ -276,9 +299,21 @@ void sender_cancel(struct send *send, const struct xfer_error *why, bool keep)
         stream_stop(send->stream, send);
 }
 
+bool sender_is_throttled(const struct send *send)
+{
+    return send->stream && stream_is_throttled(send->stream, send);
+}
+
 /* ---- the sender ---- */
 
-struct sender *sender_create(struct link *link, struct pool *pool, struct xfer_error *err)
+void sender_set_limits(struct sender *s, int64_t bandwidth, int64_t file_size)
+{
+    throttle_set_rate(s->throttle, bandwidth);
+    s->file_size = file_size;
+}
+
+struct sender *sender_create(struct ev_loop *loop, struct link *link, struct pool *pool,
+                             struct xfer_error *err)
 {
     struct sender *s = calloc(1, sizeof(*s));
 
@@ -288,8 +323,13 @@ struct sender *sender_create(struct link *link, struct pool *pool, struct xfer_e
     }
     s->link = link;
     s->pool = pool;
+    s->throttle = throttle_create(loop, stream_go, err);
+    if (!s->throttle) {
+        sender_destroy(s);
+        return NULL;
+    }
     for (unsigned i = 0; i < link_lanes(link); i++) {
-        s->streams[i] = stream_create(link, link_lane(link, i), err);
+        s->streams[i] = stream_create(link, link_lane(link, i), s->throttle, err);
         if (!s->streams[i]) {
             sender_destroy(s);
             return NULL;
@@ -315,6 +355,7 @@ void sender_destroy(struct sender *s)
     }
     for (unsigned i = 0; i < s->n_streams; i++)
         stream_destroy(s->streams[i]);
+    throttle_destroy(s->throttle);
     free(s);
 }
 

@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <ev.h>
 
 #include "daemon/link/link.h"
 #include "daemon/work/pool.h"
@@ -36,6 +37,7 @@ struct send_request {
     const char *dest;   /* relpath normal form; copied */
     enum overwrite_mode overwrite;
     enum sync_mode sync;
+    int64_t bandwidth; /* bytes a second, 0: as fast as it goes */
     bool again; /* an earlier attempt, perhaps of a former generation, may have left something */
 };
 
@@ -62,10 +64,15 @@ struct send_events {
     void (*done)(void *user, const struct send_result *result);
 };
 
-struct sender *sender_create(struct link *link, struct pool *pool, struct xfer_error *err);
+struct sender *sender_create(struct ev_loop *loop, struct link *link, struct pool *pool,
+                             struct xfer_error *err);
 /* Only when sender_active() is 0 or the link is gone: unfinished sends are dropped without done().
  * NULL is fine. */
 void sender_destroy(struct sender *s);
+
+/* Bytes a second of all files together, and the largest size of one; 0: none. At any time: the rate
+ * counts at once, the size for what is opened from now on. */
+void sender_set_limits(struct sender *s, int64_t bandwidth, int64_t file_size);
 
 /* How many more files may be started now (bounds what is opened and in flight). done() of another
  * makes room. */
@@ -80,5 +87,9 @@ struct send *sender_start(struct sender *s, const struct send_request *request,
  * stored, in which case its true result follows. keep: another attempt may go on with what the
  * receiver has got. A second call changes nothing. */
 void sender_cancel(struct send *send, const struct xfer_error *why, bool keep);
+
+/* It has bytes to send and waits until its rate, or that of all, lets them go: no progress is no
+ * fault then. */
+bool sender_is_throttled(const struct send *send);
 
 #endif

@@ -5,18 +5,20 @@
  * at most XFER_LANE_FILES_MAX are unanswered. Where something of a file may be there already, META
  * asks; the lane then waits for GO and sends START before the data.
  *
- * stream_pump() is the heart: it goes on as far as chunks, page cache and window allow, and is
- * called again whenever one of them gives way: a chunk has left, a worker has read, a receipt came.
- * A file that is stopping is aborted even while a worker is at it: the worker may hang, the lane
- * must not.
+ * stream_pump() is the heart: it goes on as far as chunks, page cache, window and throttle allow,
+ * and is called again whenever one of them gives way: a chunk has left, a worker has read, a
+ * receipt came, bytes may go again. A file that is stopping is aborted even while a worker is at
+ * it: the worker may hang, the lane must not.
  */
 #include <errno.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "daemon/send/stream_impl.h"
 
-struct stream *stream_create(struct link *link, struct lane *lane, struct xfer_error *err)
+struct stream *stream_create(struct link *link, struct lane *lane, struct throttle *throttle,
+                             struct xfer_error *err)
 {
     struct stream *stream = calloc(1, sizeof(*stream));
 
@@ -26,6 +28,7 @@ struct stream *stream_create(struct link *link, struct lane *lane, struct xfer_e
     }
     stream->link = link;
     stream->lane = lane;
+    stream->throttle = throttle;
     lane_set_sender(lane, &stream_lane_events, stream);
     return stream;
 }
@@ -43,9 +46,19 @@ uint64_t stream_bytes(const struct stream *stream)
            (current ? (uint64_t)current->source.st.st_size - current->offset : 0);
 }
 
-unsigned stream_overdue(const struct stream *stream)
+unsigned stream_burden(const struct stream *stream)
 {
-    return stream->aborted + stream->lent;
+    return stream->aborted + stream->lent + stream->slow;
+}
+
+bool stream_is_throttled(const struct stream *stream, const struct send *send)
+{
+    return stream->current == send && stream->flow.waits;
+}
+
+void stream_go(struct shaper_flow *flow)
+{
+    stream_pump((struct stream *)((char *)flow - offsetof(struct stream, flow)));
 }
 
 /* ---- disk work ---- */
@@ -158,12 +171,18 @@ static bool next_comparison(struct stream *stream, struct send *send)
     return true;
 }
 
-/* The next chunk of the current file: true when it has left, false when a worker reads it. */
+/* The next chunk of the current file: true when it has left, false when a worker reads it or it is
+ * too early. */
 static bool next_chunk(struct stream *stream, struct send *send, struct chunk *chunk)
 {
     uint64_t left = (uint64_t)send->source.st.st_size - send->offset;
     size_t want = left < chunk->size ? (size_t)left : chunk->size, have;
 
+    want = throttle_take(stream->throttle, &stream->flow, want);
+    if (want == 0) {
+        lane_chunk_put(stream->lane, chunk);
+        return false;
+    }
     if (send->source.whole) {
         memcpy(chunk->data, send->source.whole + send->offset, want);
         have = want;
@@ -218,6 +237,7 @@ static struct send *take_waiting(struct stream *stream, struct send *send)
 {
     send_queue_remove(&stream->waiting, send);
     stream->waiting_bytes -= (uint64_t)send->source.st.st_size;
+    stream->slow -= send->bandwidth > 0;
     return send;
 }
 
@@ -252,6 +272,7 @@ void stream_add(struct stream *stream, struct send *send)
     send->stream = stream;
     send_queue_put(&stream->waiting, send);
     stream->waiting_bytes += (uint64_t)send->source.st.st_size;
+    stream->slow += send->bandwidth > 0;
     send_set_phase(send, SEND_WAITING);
     stream_pump(stream);
 }

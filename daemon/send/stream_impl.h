@@ -6,15 +6,19 @@
 #define XFER_DAEMON_SEND_STREAM_IMPL_H
 
 #include "daemon/send/send_impl.h"
+#include "daemon/send/throttle.h"
 
 struct stream {
     struct link *link;
     struct lane *lane;
+    struct throttle *throttle;    /* of all streams */
+    struct shaper_flow flow;      /* of the current file */
     struct send_queue waiting;    /* nothing of them has left yet */
     struct send_queue dropped;    /* nor ever will: they are over */
     struct send *current;         /* META has left, VERDICT has not */
     struct send_queue unanswered; /* VERDICT has left: receipts come in this order */
     uint64_t waiting_bytes;
+    unsigned slow;    /* files with a rate of their own, the waiting ones and the current one */
     unsigned aborted; /* among the unanswered */
     unsigned lent;    /* chunks that workers hold which hang in aborted files */
     uint64_t last_seq;

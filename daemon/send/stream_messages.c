@@ -35,6 +35,8 @@ void stream_send_meta(struct stream *stream, struct send *send)
     lane_send_meta(stream->lane, msg, wire_meta_encode(&meta, msg));
     XXH3_128bits_reset(send->hash);
     stream->current = send;
+    stream->slow += send->bandwidth > 0;
+    throttle_begin(stream->throttle, &stream->flow, send->bandwidth);
     send_set_phase(send, meta.ask ? SEND_ASKING : SEND_SENDING);
 }
 
@@ -77,6 +79,8 @@ void stream_send_verdict(struct stream *stream, struct send *send)
     lane_send_verdict(stream->lane, msg, wire_verdict_encode(&verdict, msg));
     send_queue_put(&stream->unanswered, send);
     stream->current = NULL;
+    stream->slow -= send->bandwidth > 0;
+    throttle_leave(stream->throttle, &stream->flow);
     send->decided = true;
     if (!send->stopping) {
         send_set_phase(send, SEND_STORING);

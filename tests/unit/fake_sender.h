@@ -23,6 +23,8 @@ struct send {
     struct xfer_error why; /* of the cancel; code XFER_OK: none */
     bool keep;
     bool again; /* of the request */
+    int64_t bandwidth;
+    bool throttled;
 };
 
 struct sender {
@@ -32,6 +34,7 @@ struct sender {
     size_t n_starts;
     void (*on_start)(uint64_t job); /* NULL: none */
     bool broken;                    /* sender_start() fails */
+    int64_t bandwidth, file_size;   /* the limits that it was told */
 };
 
 const char *send_phase_name(enum send_phase phase)
@@ -67,6 +70,7 @@ struct send *sender_start(struct sender *s, const struct send_request *request,
     send->sender = s;
     send->job = request->job;
     send->again = request->again;
+    send->bandwidth = request->bandwidth;
     send->events = events;
     send->user = user;
     send->next = s->sends;
@@ -80,6 +84,17 @@ void sender_cancel(struct send *send, const struct xfer_error *why, bool keep)
 {
     send->why = *why;
     send->keep = keep;
+}
+
+bool sender_is_throttled(const struct send *send)
+{
+    return send->throttled;
+}
+
+void sender_set_limits(struct sender *s, int64_t bandwidth, int64_t file_size)
+{
+    s->bandwidth = bandwidth;
+    s->file_size = file_size;
 }
 
 static inline struct send *fake_find(const struct sender *s, uint64_t job)

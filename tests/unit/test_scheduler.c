@@ -645,6 +645,22 @@ static void a_file_that_is_being_stored_does_not_hang(void **state)
     assert_int_equal(a->state, JOB_RUNNING);
 }
 
+static void a_file_that_is_held_back_by_a_rate_does_not_hang(void **state)
+{
+    (void)state;
+    restart(0, 0.02);
+    struct job *a = submit_with_retries("a", 0), *b = submit_with_retries("b", 0);
+    fake_progress(&rig.sender, 1, 1, 1000);
+    fake_find(&rig.sender, 1)->throttled = true;
+    await(b, JOB_FAILED);
+    for (int i = 0; i < 20; i++)
+        ev_run(rig.loop, EVRUN_NOWAIT), ev_sleep(0.005);
+    assert_int_equal(a->state, JOB_RUNNING);
+    fake_find(&rig.sender, 1)->throttled = false;
+    await(a, JOB_FAILED);
+    assert_int_equal(job_error_code(a), XFER_STALLED);
+}
+
 static void one_that_moves_does_not_hang(void **state)
 {
     (void)state;
@@ -872,6 +888,7 @@ int main(void)
         TEST(one_that_has_ended_may_leave_it_behind),
         TEST(a_cancelled_job_that_hangs_ends),
         TEST(a_file_that_is_being_stored_does_not_hang),
+        TEST(a_file_that_is_held_back_by_a_rate_does_not_hang),
         TEST(one_that_moves_does_not_hang),
         TEST(a_paused_queue_starts_nothing),
         TEST(every_start_is_the_one_that_the_rules_ask_for),

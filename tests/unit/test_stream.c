@@ -167,7 +167,8 @@ static struct rig {
     struct sender *sender;
     struct outcome outcomes[SENDS_MAX];
     unsigned n;
-    bool inside; /* of a call that done() must not come from */
+    bool inside;       /* of a call that done() must not come from */
+    int64_t bandwidth; /* of what is started */
 } rig;
 
 static void on_progress(void *user, const struct send_progress *progress)
@@ -202,7 +203,7 @@ static void start_rig(unsigned lanes)
     rig.pool = pool_create(rig.loop, 8, &err);
     rig.link = fake_link(lanes);
     assert_non_null(rig.pool);
-    rig.sender = sender_create(rig.link, rig.pool, &err);
+    rig.sender = sender_create(rig.loop, rig.link, rig.pool, &err);
     assert_non_null(rig.sender);
 }
 
@@ -276,6 +277,7 @@ static struct outcome *start_file(const char *path, bool again, enum overwrite_m
         .dest = "dest",
         .overwrite = overwrite,
         .sync = SYNC_FILE,
+        .bandwidth = rig.bandwidth,
         .again = again,
     };
 
@@ -985,8 +987,124 @@ static void a_sender_may_go_while_a_worker_hangs(void **state)
     sender_destroy(rig.sender);
     set_faults(-1, -1);
     assert_true(pool_drain(rig.pool, PATIENCE));
-    rig.sender = sender_create(rig.link, rig.pool, &err);
+    rig.sender = sender_create(rig.loop, rig.link, rig.pool, &err);
     assert_non_null(rig.sender);
+}
+
+/* ---- limits ---- */
+
+static void a_rate_of_all_holds_a_file_back_until_it_is_lifted(void **state)
+{
+    struct outcome *o;
+
+    (void)state;
+    sender_set_limits(rig.sender, 1, 0);
+    o = start_file(small_path, false, OVERWRITE_REPLACE);
+    WAIT(sender_is_throttled(o->send));
+    assert_true(said(0, "MD"));
+    assert_true(lane(0)->data_len < strlen(small));
+    assert_int_equal(fake_free_chunks(lane(0)), XFER_RING_CHUNKS);
+    sender_set_limits(rig.sender, 0, 0);
+    WAIT(said(0, "MDEV"));
+    assert_false(sender_is_throttled(o->send));
+    assert_int_equal(lane(0)->data_len, strlen(small));
+    assert_memory_equal(lane(0)->data, small, strlen(small));
+    fake_receipt(lane(0));
+    WAIT(o->done);
+    assert_int_equal(o->result.error.code, XFER_OK);
+}
+
+static void a_higher_rate_does_not_wait_for_what_was_due_at_the_old_one(void **state)
+{
+    struct outcome *o;
+
+    (void)state;
+    sender_set_limits(rig.sender, 1, 0);
+    o = start_file(big_path, false, OVERWRITE_REPLACE);
+    WAIT(sender_is_throttled(o->send));
+    sender_set_limits(rig.sender, (int64_t)1 << 40, 0);
+    WAIT(said(0, "MDEV"));
+    assert_int_equal(lane(0)->data_len, BIG_SIZE);
+    assert_memory_equal(lane(0)->data, big, BIG_SIZE);
+}
+
+static void a_rate_of_its_own_is_that_of_one_file(void **state)
+{
+    struct outcome *slow, *fast;
+
+    (void)state;
+    rig.bandwidth = 1;
+    slow = start_file(small_path, false, OVERWRITE_REPLACE);
+    WAIT(sender_is_throttled(slow->send));
+    assert_true(said(1, "MD"));
+    rig.bandwidth = 0;
+    fast = start_file(small_path, false, OVERWRITE_REPLACE);
+    WAIT(said(0, "MDEV"));
+    assert_false(sender_is_throttled(fast->send));
+    fake_receipt(lane(0));
+    WAIT(fast->done);
+    assert_false(slow->done);
+}
+
+static void a_file_that_is_held_back_can_be_stopped(void **state)
+{
+    struct outcome *o, *next;
+
+    (void)state;
+    rig.bandwidth = 1;
+    o = start_file(small_path, false, OVERWRITE_REPLACE);
+    rig.bandwidth = 0;
+    next = start_file(small_path, false, OVERWRITE_REPLACE);
+    WAIT(sender_is_throttled(o->send) && next->last.phase == SEND_WAITING);
+    assert_false(sender_is_throttled(next->send));
+    cancel(o, XFER_CANCELLED, false);
+    WAIT(said(0, "MDEVMDEV")); /* and the next one has its own rate: none */
+    assert_false(sender_is_throttled(next->send));
+}
+
+static void slow_files_leave_the_first_and_the_last_lane_alone(void **state)
+{
+    (void)state;
+    rig.bandwidth = 1;
+    start_file(big_path, false, OVERWRITE_REPLACE);
+    for (int i = 0; i < 4; i++)
+        start_file(small_path, false, OVERWRITE_REPLACE);
+    WAIT(said(1, "MD"));
+    settle();
+    assert_true(said(0, "") && said(2, ""));
+    rig.bandwidth = 0;
+    start_again(big_path);
+    start_file(small_path, false, OVERWRITE_REPLACE);
+    WAIT(said(2, "M") && said(0, "MDEV"));
+}
+
+static void slow_files_that_wait_take_no_room(void **state)
+{
+    unsigned room = sender_room(rig.sender);
+
+    (void)state;
+    rig.bandwidth = 1;
+    for (int i = 0; i < 5; i++)
+        start_file(small_path, false, OVERWRITE_REPLACE);
+    WAIT(sender_room(rig.sender) == room - 1); /* the one that is current */
+}
+
+static void a_file_of_more_bytes_than_allowed_never_gets_to_a_lane(void **state)
+{
+    struct outcome *o;
+
+    (void)state;
+    sender_set_limits(rig.sender, 0, BIG_SIZE - 1);
+    o = start_file(big_path, false, OVERWRITE_REPLACE);
+    WAIT(o->done);
+    assert_int_equal(o->result.error.code, XFER_FILE_TOO_LARGE);
+    assert_int_equal(o->result.error.side, XFER_SIDE_SENDER);
+    assert_string_equal(o->result.error.path, big_path);
+    assert_non_null(strstr(o->result.error.text, "limits.file_size"));
+    assert_true(said(0, ""));
+    sender_set_limits(rig.sender, 0, BIG_SIZE);
+    start_file(big_path, false, OVERWRITE_REPLACE);
+    WAIT(said(0, "MDEV"));
 }
 
 /* ---- which lane, and how many ---- */
@@ -1126,6 +1244,13 @@ int main(void)
         ONE(what_was_told_to_be_stored_is_no_longer_cancelled),
         ONE(a_source_that_is_not_there_never_gets_to_a_lane),
         ONE(a_sender_may_go_while_a_worker_hangs),
+        ONE(a_rate_of_all_holds_a_file_back_until_it_is_lifted),
+        ONE(a_higher_rate_does_not_wait_for_what_was_due_at_the_old_one),
+        THREE(a_rate_of_its_own_is_that_of_one_file),
+        ONE(a_file_that_is_held_back_can_be_stopped),
+        THREE(slow_files_leave_the_first_and_the_last_lane_alone),
+        ONE(slow_files_that_wait_take_no_room),
+        ONE(a_file_of_more_bytes_than_allowed_never_gets_to_a_lane),
         THREE(large_files_leave_the_first_lane_alone),
         THREE(lanes_that_are_not_rid_of_an_aborted_file_are_avoided),
         THREE(a_lane_with_a_read_that_hangs_is_avoided),
