@@ -14,6 +14,7 @@
 #include "ctl/follow.h"
 #include "proto/relpath.h"
 #include "proto/text.h"
+#include "proto/units.h"
 
 const struct option_spec cmd_send_options[] = {
     {"to", 0, "DEST", "name under the receiving root; with '/' at its end, a directory there"},
@@ -21,6 +22,7 @@ const struct option_spec cmd_send_options[] = {
     {"overwrite", 0, "MODE", "replace what is there, or never (default: replace)"},
     {"sync", 0, "MODE", "when it is safe on disk: file, batch or none (default: file)"},
     {"priority", 0, "N", "-100 to 100, higher goes first (default: 0)"},
+    {"bwlimit", 0, "RATE", "send at most so many bytes a second (10M, 500KB; 0, the default: any)"},
     {"retries", 0, "N", "how often a failed attempt is repeated where that may help"},
     {"key", 0, "KEY", "your own name for this request: given again, it is the same job"},
     {"fail-fast", 0, NULL, "fail at once when the other rank is down"},
@@ -46,6 +48,7 @@ static int parse_number(const char *text, long min, long max, int64_t *number)
 static int parse_options(struct ctl *ctl, const struct arguments *args,
                          struct control_params *params, const char **dest)
 {
+    struct xfer_error err = XFER_ERROR_INIT;
     const char *value;
 
     if ((value = arguments_option(args, "overwrite"))) {
@@ -62,6 +65,9 @@ static int parse_options(struct ctl *ctl, const struct arguments *args,
         parse_number(value, -XFER_PRIORITY_MAX, XFER_PRIORITY_MAX, &params->priority))
         return ctl_usage(ctl, "--priority is a whole number from -%d to %d, not '%s'",
                          XFER_PRIORITY_MAX, XFER_PRIORITY_MAX, value);
+    if ((value = arguments_option(args, "bwlimit")) &&
+        units_parse_size(value, &params->bandwidth, &err))
+        return ctl_usage(ctl, "--bwlimit: %s", err.text);
     if ((value = arguments_option(args, "retries")) &&
         parse_number(value, 0, XFER_RETRIES_MAX, &params->retries))
         return ctl_usage(ctl, "--retries is a whole number from 0 to %d, not '%s'",

@@ -32,6 +32,16 @@ static void row_size(struct output *out, const char *label, int64_t bytes)
     output_line(out, "%-13s %lld (%s)", label, (long long)bytes, size);
 }
 
+/* A rate that is set. */
+static void row_rate(struct output *out, const char *label, int64_t rate)
+{
+    char size[24];
+
+    units_format_size(rate, size, sizeof(size));
+    if (rate > 0)
+        output_line(out, "%-13s at most %lld bytes a second (%s/s)", label, (long long)rate, size);
+}
+
 static void row_time(struct output *out, const char *label, double unix_time)
 {
     time_t seconds = (time_t)unix_time;
@@ -103,6 +113,7 @@ static void print_job(struct output *out, const struct control_job *job)
         print_digest(out, job);
     print_attempts(out, job);
     output_line(out, "%-13s %lld", "priority", (long long)job->priority);
+    row_rate(out, "bandwidth", job->bandwidth);
     if (job->key)
         row(out, "key", job->key);
     output_line(out, "%-13s %lld", "uid", (long long)job->uid);
@@ -179,7 +190,7 @@ static void print_root(struct output *out, const struct control_stats *stats)
 }
 
 static void print_daemon(struct output *out, const char *socket, const struct control_hello *hello,
-                         const struct control_stats *stats)
+                         const struct control_stats *stats, const struct control_limits *limits)
 {
     char *version = text_printable(hello->version);
     char uptime[32];
@@ -197,6 +208,7 @@ static void print_daemon(struct output *out, const char *socket, const struct co
         free(host);
     }
     print_link(out, stats);
+    row_rate(out, "bandwidth", limits->bandwidth);
     output_line(out, "%-13s %lld queued, %lld running, %lld done, %lld failed, %lld cancelled",
                 "jobs", (long long)stats->jobs[JOB_QUEUED], (long long)stats->jobs[JOB_RUNNING],
                 (long long)stats->jobs[JOB_DONE], (long long)stats->jobs[JOB_FAILED],
@@ -208,34 +220,41 @@ static void print_daemon(struct output *out, const char *socket, const struct co
     print_root(out, stats);
 }
 
-static int status_daemon(struct ctl *ctl, struct session *session)
+static int tell_daemon(struct ctl *ctl, struct session *session,
+                       const struct control_incoming in[3])
 {
     struct xfer_error err = XFER_ERROR_INIT;
-    struct control_incoming hello_in, stats_in;
     struct control_hello hello;
     struct control_stats stats;
-    int exit_code = ctl_ask(ctl, session, METHOD_SYSTEM_HELLO, NULL, true, &hello_in);
+    struct control_limits limits;
 
-    if (exit_code)
-        return exit_code;
-    exit_code = ctl_ask(ctl, session, METHOD_SYSTEM_STATS, NULL, true, &stats_in);
-    if (exit_code) {
-        control_incoming_free(&hello_in);
-        return exit_code;
+    if (control_hello_parse(in[0].result, &hello, &err) ||
+        control_stats_parse(in[1].result, &stats, &err) ||
+        control_limits_parse(in[2].result, &limits, &err))
+        return ctl_fail(ctl, &err);
+    if (ctl->json)
+        output_line(ctl->out, "{\"hello\":%s,\"stats\":%s,\"limits\":%s}", in[0].result,
+                    in[1].result, in[2].result);
+    else
+        print_daemon(ctl->out, session_path(session), &hello, &stats, &limits);
+    return stats.peer_up ? 0 : error_info(XFER_PEER_DOWN)->exit_code;
+}
+
+static int status_daemon(struct ctl *ctl, struct session *session)
+{
+    static const enum method_id methods[] = {METHOD_SYSTEM_HELLO, METHOD_SYSTEM_STATS,
+                                             METHOD_LIMITS_GET};
+    struct control_incoming in[3];
+    int n = 0, exit_code = 0;
+
+    while (n < 3 && !exit_code) {
+        exit_code = ctl_ask(ctl, session, methods[n], NULL, true, &in[n]);
+        n += !exit_code;
     }
-    if (control_hello_parse(hello_in.result, &hello, &err) ||
-        control_stats_parse(stats_in.result, &stats, &err)) {
-        exit_code = ctl_fail(ctl, &err);
-    } else {
-        if (ctl->json)
-            output_line(ctl->out, "{\"hello\":%s,\"stats\":%s}", hello_in.result, stats_in.result);
-        else
-            print_daemon(ctl->out, session_path(session), &hello, &stats);
-        if (!stats.peer_up)
-            exit_code = error_info(XFER_PEER_DOWN)->exit_code;
-    }
-    control_incoming_free(&hello_in);
-    control_incoming_free(&stats_in);
+    if (!exit_code)
+        exit_code = tell_daemon(ctl, session, in);
+    while (n > 0)
+        control_incoming_free(&in[--n]);
     return exit_code;
 }
 

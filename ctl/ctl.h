@@ -67,6 +67,7 @@ int cmd_call(struct ctl *ctl, const struct arguments *args);
 int cmd_cancel(struct ctl *ctl, const struct arguments *args);
 int cmd_drain(struct ctl *ctl, const struct arguments *args);
 int cmd_help(struct ctl *ctl, const struct arguments *args);
+int cmd_limit(struct ctl *ctl, const struct arguments *args);
 int cmd_list(struct ctl *ctl, const struct arguments *args);
 int cmd_pause(struct ctl *ctl, const struct arguments *args);
 int cmd_ping(struct ctl *ctl, const struct arguments *args);

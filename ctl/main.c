@@ -43,6 +43,8 @@ const struct command ctl_commands[] = {
     {"pause", "", "take requests, but start no job", NULL, 0, 0, cmd_pause},
     {"resume", "", "end a pause or a drain", NULL, 0, 0, cmd_resume},
     {"drain", "", "take no more requests; return when no job is left", NULL, 0, 0, cmd_drain},
+    {"limit", "[RATE]", "show the limits, or set the bandwidth of all jobs together", NULL, 0, 1,
+     cmd_limit},
     {"ping", "", "do both ranks answer?", NULL, 0, 0, cmd_ping},
     {"stats", "", "counters of the daemon", cmd_stats_options, 0, 0, cmd_stats},
     {"top", "", "the daemon and its jobs, live", cmd_top_options, 0, 0, cmd_top},

@@ -37,6 +37,12 @@ struct conf {
     int store_dir_mode;  /* default 0755 */
     int store_file_mode; /* -1: from the source */
 
+    int64_t
+        limits_bandwidth; /* bytes a second of all jobs together; these are 0 for none, default */
+    int64_t limits_user_jobs;  /* unfinished jobs of a user */
+    int64_t limits_user_bytes; /* bytes of these together */
+    int64_t limits_file_size;  /* bytes of a file */
+
     char peer_host[XFER_HOST_SIZE]; /* "": both ranks on this machine */
     char peer_user[256];
     char peer_agent[XFER_PATH_SIZE]; /* command in place of ssh */

@@ -28,7 +28,7 @@ static const struct json_field job_list[] = {
     F(key, JSON_STRING_OR_NULL),  F(existing, JSON_BOOL),
     F(submitted_at, JSON_TIME),   F(started_at, JSON_TIME),
     F(finished_at, JSON_TIME),    F(uid, JSON_INT64),
-    F(exit_code, JSON_INT),
+    F(exit_code, JSON_INT),       F(bandwidth, JSON_INT64),
 };
 const struct json_fields job_fields = FIELDS(job_list);
 #undef F
@@ -65,6 +65,19 @@ static const struct json_field queue_list[] = {
     F(running, JSON_INT64),
 };
 const struct json_fields queue_fields = FIELDS(queue_list);
+#undef F
+
+#define F(member, kind)                                             \
+    {                                                               \
+#member, (kind), offsetof(struct control_limits, member), 0 \
+    }
+static const struct json_field limits_list[] = {
+    F(bandwidth, JSON_INT64),
+    F(user_jobs, JSON_INT64),
+    F(user_bytes, JSON_INT64),
+    F(file_size, JSON_INT64),
+};
+const struct json_fields limits_fields = FIELDS(limits_list);
 #undef F
 
 #define F(member, kind)                                          \

@@ -13,10 +13,11 @@
 
 /* Of struct control_job; digest, error and warnings are not in it. */
 extern const struct json_fields job_fields;
-extern const struct json_fields event_fields; /* struct control_event */
-extern const struct json_fields ping_fields;  /* struct control_ping */
-extern const struct json_fields queue_fields; /* struct control_queue */
-extern const struct json_fields hello_fields; /* struct control_hello without ranks and limits */
+extern const struct json_fields event_fields;  /* struct control_event */
+extern const struct json_fields ping_fields;   /* struct control_ping */
+extern const struct json_fields queue_fields;  /* struct control_queue */
+extern const struct json_fields limits_fields; /* struct control_limits */
+extern const struct json_fields hello_fields;  /* struct control_hello without ranks and limits */
 extern const struct json_fields configured_fields; /* those of its limits that can be configured */
 extern const struct json_fields rank_fields;       /* struct control_rank */
 

@@ -59,6 +59,7 @@ void control_params_init(struct control_params *p)
     *p = (struct control_params){
         .limit = -1,
         .retries = -1,
+        .bandwidth = -1,
         .timeout = -1,
         .overwrite = OVERWRITE_REPLACE,
         .sync = SYNC_FILE,
@@ -135,6 +136,12 @@ static const struct param_spec submit_params[] = {
      FIELD(key),
      .max = XFER_KEY_MAX,
      .help = "the submitter's own name for this request: given again, it returns the same job"},
+    {.name = "bandwidth",
+     .type = PARAM_INTEGER,
+     FIELD(bandwidth),
+     .min = 0,
+     .max = XFER_JSON_INTEGER_MAX,
+     .help = "at most so many bytes of it are sent a second; 0, as unless given: no such limit"},
     {.name = "wait",
      .type = PARAM_BOOL,
      FIELD(wait),
@@ -179,6 +186,16 @@ static const struct param_spec wait_params[] = {
      FIELD(timeout),
      .max = XFER_SECONDS_MAX,
      .help = "answer after so many seconds at the latest, with an error; never unless given"},
+};
+
+static const struct param_spec limits_params[] = {
+    {.name = "bandwidth",
+     .type = PARAM_INTEGER,
+     FIELD(bandwidth),
+     .required = true,
+     .min = 0,
+     .max = XFER_JSON_INTEGER_MAX,
+     .help = "at most so many bytes are sent a second, of all jobs together; 0: no such limit"},
 };
 
 static const struct param_spec subscribe_params[] = {
@@ -262,6 +279,18 @@ static const struct method_spec methods[METHOD_COUNT] = {
                             .name = "queue.drain",
                             .summary = "take no more requests; answer when no job is left",
                             .result = "{paused, draining, queued, running}"},
+    [METHOD_LIMITS_GET] =
+        {
+            .id = METHOD_LIMITS_GET,
+            .name = "limits.get",
+            .summary = "what is allowed of bandwidth, jobs and bytes",
+            .result = "{bandwidth, user_jobs, user_bytes, file_size}",
+        },
+    [METHOD_LIMITS_SET] = {.id = METHOD_LIMITS_SET,
+                           .name = "limits.set",
+                           .summary = "limit the bandwidth until the daemon is started anew",
+                           .result = "{bandwidth, user_jobs, user_bytes, file_size}",
+                           PARAMS(limits_params)},
     [METHOD_EVENTS_SUBSCRIBE] = {.id = METHOD_EVENTS_SUBSCRIBE,
                                  .name = "events.subscribe",
                                  .summary = "send transfer.event notifications on this connection",

@@ -28,6 +28,8 @@ enum method_id {
     METHOD_QUEUE_PAUSE,
     METHOD_QUEUE_RESUME,
     METHOD_QUEUE_DRAIN,
+    METHOD_LIMITS_GET,
+    METHOD_LIMITS_SET,
     METHOD_EVENTS_SUBSCRIBE,
     METHOD_EVENTS_UNSUBSCRIBE,
     METHOD_COUNT
@@ -61,11 +63,12 @@ struct control_params {
     int64_t limit;  /* -1: not given */
     int64_t before; /* 0: not given */
     int64_t priority;
-    int64_t retries; /* -1: not given */
-    double timeout;  /* seconds; negative: not given, wait for ever */
-    int overwrite;   /* enum overwrite_mode */
-    int sync;        /* enum sync_mode */
-    int state;       /* enum job_state; -1: not given */
+    int64_t retries;   /* -1: not given */
+    int64_t bandwidth; /* bytes a second, 0: none; -1: not given */
+    double timeout;    /* seconds; negative: not given, wait for ever */
+    int overwrite;     /* enum overwrite_mode */
+    int sync;          /* enum sync_mode */
+    int state;         /* enum job_state; -1: not given */
     bool wait;
     bool head; /* of the list */
 };

@@ -92,6 +92,11 @@ char *control_queue_encode(const struct control_queue *queue)
     return encode(&queue_fields, queue);
 }
 
+char *control_limits_encode(const struct control_limits *limits)
+{
+    return encode(&limits_fields, limits);
+}
+
 char *control_stats_encode(const struct control_stats *stats)
 {
     cJSON *object = cJSON_CreateObject();

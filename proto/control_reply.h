@@ -37,7 +37,8 @@ struct control_job {
     int64_t retries;                        /* how many failed attempts are repeated */
     double not_before;                      /* Unix time; 0: none (null) */
     int64_t priority;
-    char *key; /* or NULL */
+    int64_t bandwidth; /* bytes a second, as submitted; 0: none */
+    char *key;         /* or NULL */
     bool existing;
     double submitted_at, started_at, finished_at; /* Unix time; 0: not yet (null) */
     int64_t uid;
@@ -88,6 +89,11 @@ struct control_queue { /* what the queue.* methods answer */
     bool paused, draining;
     int64_t queued, running; /* jobs */
 };
+struct control_limits {            /* what the limits.* methods answer; 0: none */
+    int64_t bandwidth;             /* bytes a second of all jobs together, as it is now */
+    int64_t user_jobs, user_bytes; /* unfinished jobs of a user, and their bytes */
+    int64_t file_size;             /* bytes of a file */
+};
 struct control_event { /* params of the notification transfer.event */
     int64_t seq;
     int64_t job;
@@ -104,6 +110,7 @@ char *control_hello_encode(const struct control_hello *hello);
 char *control_ping_encode(const struct control_ping *ping);
 char *control_stats_encode(const struct control_stats *stats);
 char *control_queue_encode(const struct control_queue *queue);
+char *control_limits_encode(const struct control_limits *limits);
 char *control_list_methods_encode(void);
 char *control_describe_encode(const struct method_spec *method);
 char *control_subscribed_encode(bool on); /* {"subscribed":true} */
@@ -149,6 +156,7 @@ int control_hello_parse(const char *json, struct control_hello *hello, struct xf
 int control_ping_parse(const char *json, struct control_ping *ping, struct xfer_error *err);
 int control_stats_parse(const char *json, struct control_stats *stats, struct xfer_error *err);
 int control_queue_parse(const char *json, struct control_queue *queue, struct xfer_error *err);
+int control_limits_parse(const char *json, struct control_limits *limits, struct xfer_error *err);
 /* The job objects of {"jobs":[...]} as JSON texts: *jobs is an array of *n strings, each and the
  * array freed by the caller. */
 int control_job_list_parse(const char *json, char ***jobs, size_t *n, struct xfer_error *err);

@@ -239,6 +239,16 @@ int control_queue_parse(const char *json, struct control_queue *queue, struct xf
     return rc;
 }
 
+int control_limits_parse(const char *json, struct control_limits *limits, struct xfer_error *err)
+{
+    *limits = (struct control_limits){0};
+
+    cJSON *tree = parse_object(json, err);
+    int rc = tree ? json_get_fields(tree, &limits_fields, limits, err) : -1;
+    cJSON_Delete(tree);
+    return rc;
+}
+
 int control_stats_parse(const char *json, struct control_stats *stats, struct xfer_error *err)
 {
     *stats = (struct control_stats){.store_free_bytes = -1,

@@ -16,6 +16,8 @@
 #include "daemon/control/queue.h"
 #include "daemon/control/scheduler.h"
 #include "daemon/link/link.h"
+#include "daemon/send/sender.h"
+#include "proto/control_reply.h"
 #include "proto/limits.h"
 
 struct control {
@@ -24,8 +26,10 @@ struct control {
     char host[XFER_HOST_SIZE];      /* own name */
     char peer_host[XFER_HOST_SIZE]; /* whom jobs wait for while there is no link */
     unsigned char boot_id[XFER_QUEUE_ID_SIZE];
-    int64_t finished_kept; /* as configured */
-    int64_t retries;       /* of jobs whose request says nothing of them */
+    int64_t finished_kept;        /* as configured */
+    int64_t retries;              /* of jobs whose request says nothing of them */
+    struct control_limits limits; /* as configured: of the bandwidth the queue may know better */
+    struct sender *sender;        /* NULL: no peer */
     int64_t generation;
     double started; /* monotonic */
     bool stopping;

@@ -214,6 +214,8 @@ static handler *const handlers[METHOD_COUNT] = {
     [METHOD_QUEUE_PAUSE] = handle_pause,
     [METHOD_QUEUE_RESUME] = handle_resume,
     [METHOD_QUEUE_DRAIN] = handle_drain,
+    [METHOD_LIMITS_GET] = handle_limits_get,
+    [METHOD_LIMITS_SET] = handle_limits_set,
     [METHOD_EVENTS_SUBSCRIBE] = events_subscribe_handler,
     [METHOD_EVENTS_UNSUBSCRIBE] = events_unsubscribe_handler,
 };
@@ -228,6 +230,7 @@ static bool has_effect(enum method_id method)
     case METHOD_QUEUE_PAUSE:
     case METHOD_QUEUE_RESUME:
     case METHOD_QUEUE_DRAIN:
+    case METHOD_LIMITS_SET:
         return true;
     default:
         return false;

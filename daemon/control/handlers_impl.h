@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * The methods, for the files that they are in: handlers.c (which is which; system and events),
- * handlers_transfer.c, handlers_queue.c. A handler gives the reply or has it wait; p may be gone
- * with the reply.
+ * handlers_transfer.c, handlers_queue.c, handlers_limits.c. A handler gives the reply or has it
+ * wait; p may be gone with the reply.
  */
 #ifndef XFER_DAEMON_CONTROL_HANDLERS_IMPL_H
 #define XFER_DAEMON_CONTROL_HANDLERS_IMPL_H
@@ -19,6 +19,9 @@ struct job *handlers_find_job(struct control *c, struct reply *reply, enum metho
 /* False: no memory; the reply has been given. */
 bool handlers_keep(struct reply *reply, enum method_id method, const struct control_params *p);
 
+/* False: who asks is no administrator; the reply has been given. */
+bool handlers_is_admin(struct reply *reply);
+
 void handle_submit(struct control *c, struct reply *reply, const struct control_params *p);
 void handle_status(struct control *c, struct reply *reply, const struct control_params *p);
 void handle_list(struct control *c, struct reply *reply, const struct control_params *p);
@@ -29,5 +32,8 @@ void handle_retry(struct control *c, struct reply *reply, const struct control_p
 void handle_pause(struct control *c, struct reply *reply, const struct control_params *p);
 void handle_resume(struct control *c, struct reply *reply, const struct control_params *p);
 void handle_drain(struct control *c, struct reply *reply, const struct control_params *p);
+
+void handle_limits_get(struct control *c, struct reply *reply, const struct control_params *p);
+void handle_limits_set(struct control *c, struct reply *reply, const struct control_params *p);
 
 #endif

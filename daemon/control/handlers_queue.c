@@ -28,8 +28,7 @@ void handlers_look_drained(struct control *c)
         give_queue(c, reply_of_link(c->drains.next));
 }
 
-/* False: the reply has been given. */
-static bool is_admin(struct reply *reply)
+bool handlers_is_admin(struct reply *reply)
 {
     const struct client *client = reply_client(reply);
     struct xfer_error err = XFER_ERROR_INIT;
@@ -81,7 +80,7 @@ static void set(struct control *c, struct reply *reply, const char *what, bool p
     unsigned uid = (unsigned)client_uid(reply_client(reply));
     struct xfer_error err = XFER_ERROR_INIT;
 
-    if (!is_admin(reply))
+    if (!handlers_is_admin(reply))
         return;
     struct pending *pending = pending_create(c, reply, 0, -1);
     if (!pending)

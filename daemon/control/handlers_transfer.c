@@ -24,6 +24,7 @@ void handle_submit(struct control *c, struct reply *reply, const struct control_
         .dest = dest,
         .key = p->key,
         .owner = client_uid(reply_client(reply)),
+        .bandwidth = p->bandwidth > 0 ? p->bandwidth : 0,
         .priority = (int)p->priority,
         .overwrite = p->overwrite,
         .sync = p->sync,

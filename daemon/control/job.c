@@ -130,7 +130,7 @@ bool job_is_same_request(const struct job *now, const struct job *then)
 {
     return strcmp(now->source, then->source) == 0 && strcmp(now->dest, then->dest) == 0 &&
            now->overwrite == then->overwrite && now->sync == then->sync &&
-           now->priority == then->priority &&
+           now->priority == then->priority && now->bandwidth == then->bandwidth &&
            (now->default_retries || now->retries == then->retries);
 }
 
@@ -285,6 +285,7 @@ char *job_encode(const struct job *job, const struct job_view *view)
         .key = job->key,
         .existing = view->existing,
         .priority = job->priority,
+        .bandwidth = job->bandwidth,
         .submitted_at = job->submitted_at,
         .started_at = job->started_at,
         .finished_at = job->finished_at,

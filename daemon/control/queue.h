@@ -29,7 +29,8 @@ struct queue_options {
     double lock_wait;     /* seconds for a former generation to let go of it */
     int64_t keep_jobs;    /* finished ones that are kept */
     double keep_seconds;  /* and how long; negative: however long */
-    bool same_supervisor; /* the ranks were restarted, not the daemon: a drain goes on */
+    bool same_supervisor; /* the ranks were restarted, not the daemon: a drain goes on, and what was
+                             set of the bandwidth holds */
 };
 
 /* Open the database and take up what is in it; blocks, before the loop runs. It is locked until
@@ -116,13 +117,20 @@ int queue_list(struct queue *q, const struct queue_filter *filter,
 /* There may be finished jobs in the database that are not among those of queue_next(). */
 bool queue_has_older(const struct queue *q);
 
-/* Settings outlive the daemon (see queue_options for drains). They hold from the call on; done()
- * tells when they are recorded, or why they could not be: the former ones hold again then. */
+/* Settings outlive the daemon (see queue_options for drains and the bandwidth). They hold from the
+ * call on; done() tells when they are recorded, or why they could not be: the former ones hold
+ * again then. */
 bool queue_paused(const struct queue *q);
 bool queue_draining(const struct queue *q);
 int queue_set(struct queue *q, bool paused, bool draining,
               void (*done)(void *user, const struct xfer_error *why), void *user,
               struct xfer_error *err);
+
+/* Bytes a second, as it was set; -1: it was not, and the configuration counts. */
+int64_t queue_bandwidth(const struct queue *q);
+int queue_set_bandwidth(struct queue *q, int64_t bandwidth,
+                        void (*done)(void *user, const struct xfer_error *why), void *user,
+                        struct xfer_error *err);
 
 /* Of unfinished jobs: in memory and accepted. Of finished ones: in the database. */
 size_t queue_count(const struct queue *q, enum job_state state);

@@ -72,7 +72,9 @@ struct queue_db_state {
     int64_t last_ended;                         /* the number of the last end */
     int64_t counts[JOB_STATE_COUNT];            /* finished jobs by state */
     bool paused;
-    int64_t draining; /* what QUEUE_DB_SETTINGS recorded last, 0 at first */
+    /* what QUEUE_DB_SETTINGS recorded last */
+    int64_t draining;  /* 0 at first */
+    int64_t bandwidth; /* -1 at first */
 };
 
 /* Open it, make or migrate it, and read. load(user, row) is called for each unfinished job in the
@@ -100,7 +102,7 @@ enum queue_op_kind {
     /* Record row over the one with its id. One whose id is not there: XFER_JOB_FORGOTTEN (it was
      * finished, and removed meanwhile). */
     QUEUE_DB_UPDATE,
-    /* Record paused and draining. */
+    /* Record paused, draining and bandwidth. */
     QUEUE_DB_SETTINGS,
     /* Read the job id into row, NULL when there is none (any more). */
     QUEUE_DB_FETCH,
@@ -128,7 +130,7 @@ struct queue_op {
      * while */
     bool lazy;
     bool paused; /* SETTINGS */
-    int64_t draining;
+    int64_t draining, bandwidth;
     int64_t id;            /* FETCH */
     int64_t before, limit; /* LIST */
     int state;

@@ -217,6 +217,8 @@ static int read_meta(struct database *d, struct queue_db_state *state, struct xf
     if (ask_integer(d, "SELECT value FROM meta WHERE name = 'paused'", &paused, err) < 0 ||
         ask_integer(d, "SELECT value FROM meta WHERE name = 'draining'", &state->draining, err) <
             0 ||
+        ask_integer(d, "SELECT coalesce((SELECT value FROM meta WHERE name = 'bandwidth'), -1)",
+                    &state->bandwidth, err) < 0 ||
         ask_integer(d, "SELECT value FROM meta WHERE name = 'last_ended'", &last_ended, err) < 0 ||
         ask_integer(d, "SELECT max(ended) FROM jobs INDEXED BY jobs_ended WHERE ended > 0",
                     &highest_ended, err) < 0 ||

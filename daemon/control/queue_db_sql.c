@@ -275,7 +275,9 @@ static int settings(struct database *d, struct queue_op *op)
 {
     int rc = database_set(d, "paused", op->paused);
 
-    return rc == SQLITE_OK ? database_set(d, "draining", op->draining) : rc;
+    if (rc == SQLITE_OK)
+        rc = database_set(d, "draining", op->draining);
+    return rc == SQLITE_OK ? database_set(d, "bandwidth", op->bandwidth) : rc;
 }
 
 struct listed {

@@ -58,7 +58,9 @@ struct queue {
     ev_timer todo_timer;
 
     bool paused, draining; /* in effect */
+    int64_t bandwidth;     /* -1: not set */
     bool recorded_paused, recorded_draining;
+    int64_t recorded_bandwidth;
     size_t setting; /* settings under way */
 
     struct job *buckets[QUEUE_BUCKETS];

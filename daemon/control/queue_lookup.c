@@ -117,6 +117,11 @@ bool queue_draining(const struct queue *q)
     return q->draining;
 }
 
+int64_t queue_bandwidth(const struct queue *q)
+{
+    return q->bandwidth;
+}
+
 static void on_set(struct queue_op *op)
 {
     struct queue_record *r = op->user;
@@ -127,18 +132,20 @@ static void on_set(struct queue_op *op)
     if (!why) {
         q->recorded_paused = op->paused;
         q->recorded_draining = op->draining != 0;
+        q->recorded_bandwidth = op->bandwidth;
     } else if (q->setting == 0) {
         q->paused = q->recorded_paused;
         q->draining = q->recorded_draining;
+        q->bandwidth = q->recorded_bandwidth;
     }
     r->done(r->user, why);
     queue_record_free(r);
     queue_record_settle(q);
 }
 
-int queue_set(struct queue *q, bool paused, bool draining,
-              void (*done)(void *user, const struct xfer_error *why), void *user,
-              struct xfer_error *err)
+static int set(struct queue *q, bool paused, bool draining, int64_t bandwidth,
+               void (*done)(void *user, const struct xfer_error *why), void *user,
+               struct xfer_error *err)
 {
     struct queue_record *r = queue_record_make(q, QUEUE_DB_SETTINGS);
 
@@ -147,6 +154,7 @@ int queue_set(struct queue *q, bool paused, bool draining,
     r->op.paused = q->paused = paused;
     q->draining = draining;
     r->op.draining = draining;
+    r->op.bandwidth = q->bandwidth = bandwidth;
     r->op.done = on_set;
     r->done = done;
     r->user = user;
@@ -154,4 +162,18 @@ int queue_set(struct queue *q, bool paused, bool draining,
     q->recording++;
     queue_record_give(r);
     return 0;
+}
+
+int queue_set(struct queue *q, bool paused, bool draining,
+              void (*done)(void *user, const struct xfer_error *why), void *user,
+              struct xfer_error *err)
+{
+    return set(q, paused, draining, q->bandwidth, done, user, err);
+}
+
+int queue_set_bandwidth(struct queue *q, int64_t bandwidth,
+                        void (*done)(void *user, const struct xfer_error *why), void *user,
+                        struct xfer_error *err)
+{
+    return set(q, q->paused, q->draining, bandwidth, done, user, err);
 }

@@ -99,15 +99,18 @@ static int open_database(struct queue *q, const struct queue_options *o, struct 
     q->paused = q->recorded_paused = state.paused;
     q->recorded_draining = state.draining != 0;
     q->draining = q->recorded_draining && o->same_supervisor;
+    q->recorded_bandwidth =
+        state.bandwidth < 0 || state.bandwidth > XFER_JSON_INTEGER_MAX ? -1 : state.bandwidth;
+    q->bandwidth = o->same_supervisor ? q->recorded_bandwidth : -1;
     line_up(q);
     return 0;
 }
 
-static void drain_ended(void *user, const struct xfer_error *why)
+static void settings_ended(void *user, const struct xfer_error *why)
 {
     (void)user;
     if (why)
-        log_warning("that the queue is no longer drained could not be recorded: %s", why->text);
+        log_warning("that a drain or a bandwidth has ended could not be recorded: %s", why->text);
 }
 
 struct queue *queue_open(struct ev_loop *loop, const struct queue_options *options,
@@ -123,10 +126,10 @@ struct queue *queue_open(struct ev_loop *loop, const struct queue_options *optio
     for (int i = 0; i < GROUP_COUNT; i++)
         list_init(&q->groups[i]);
     queue_record_init(q);
-    /* A drain that this start has ended must not come back with the next generation. */
+    /* What this start has ended must not come back with the next generation. */
     if (open_database(q, options, err) < 0 ||
-        (q->recorded_draining && !q->draining &&
-         queue_set(q, q->paused, false, drain_ended, NULL, err) < 0)) {
+        ((q->recorded_draining != q->draining || q->recorded_bandwidth != q->bandwidth) &&
+         queue_set(q, q->paused, q->draining, settings_ended, NULL, err) < 0)) {
         queue_close(q, 0);
         return NULL;
     }

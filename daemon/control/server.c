@@ -17,6 +17,7 @@
 #include "daemon/control/admins.h"
 #include "daemon/control/answers.h"
 #include "daemon/control/handlers.h"
+#include "daemon/control/limits.h"
 #include "daemon/control/pending.h"
 #include "daemon/control/server_impl.h"
 #include "daemon/log.h"
@@ -230,6 +231,8 @@ struct server *server_create(const struct server_options *o, struct xfer_error *
     c->queue = o->queue;
     c->finished_kept = o->conf->queue_history;
     c->retries = o->conf->queue_retries;
+    c->sender = o->link ? o->sender : NULL;
+    limits_init(c, o->conf);
     memcpy(c->host, o->host, sizeof c->host);
     memcpy(c->peer_host, o->conf->peer_host[0] ? o->conf->peer_host : o->host, sizeof c->peer_host);
     answers_init(c);
@@ -250,6 +253,11 @@ struct server *server_create(const struct server_options *o, struct xfer_error *
         return NULL;
     }
     return s;
+}
+
+void server_set_limits(struct server *s, const struct conf *conf)
+{
+    limits_change(&s->control, conf);
 }
 
 void server_destroy(struct server *s)

@@ -35,6 +35,10 @@ struct server *server_create(const struct server_options *options, struct xfer_e
 /* The receiver holds something of these jobs: it is told which of them will never come back. */
 void server_partials(struct server *server, const uint64_t *jobs, unsigned n);
 
+/* The limits of a configuration that was read anew. What limits.set has said of the bandwidth holds
+ * on, unless the configuration now says something else of it than before. At any time. */
+void server_set_limits(struct server *server, const struct conf *conf);
+
 /* Orderly end: no more requests are taken (XFER_STOPPING), waiting replies of unfinished jobs are
  * told so, running transfers are cancelled as XFER_STOPPING. done(user) is called on the loop's
  * thread when nothing runs any more, everything is recorded, and replies are written (or given up:

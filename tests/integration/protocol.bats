@@ -657,7 +657,7 @@ with Client() as c:
     documented = set()
     for line in open(os.environ["top_srcdir"] + "/proto/PROTOCOL.md", encoding="utf-8"):
         cells = [x.strip() for x in line.split("|")]
-        if len(cells) == 5 and cells[1].startswith("`") and cells[1].startswith(("`system.", "`transfer.", "`queue.", "`events.")):
+        if len(cells) == 5 and cells[1].startswith("`") and cells[1].startswith(("`system.", "`transfer.", "`queue.", "`limits.", "`events.")):
             documented.add(cells[1].strip("`"))
     equal({m["name"] for m in methods}, documented)
     for m in methods:
@@ -717,6 +717,8 @@ with Client() as c:
                 taken(dict(rest, **{p["or"]: base64.b64encode(value_of(p).encode()).decode()}))
         if m["name"].startswith("queue."):
             c.call("queue.resume")
+        if m["name"] == "limits.set":
+            c.call("limits.set", bandwidth=0)
     c.refuses("InvalidParams", "system.describe", {"method": "none"})
 END
 }

@@ -89,6 +89,18 @@ teardown() {
 
 has_open_socket() { readlink /proc/"$1"/fd/* | grep -q '^socket:'; }
 
+@test "a bandwidth that was set holds for the next ranks, and ends with the daemon" {
+    start_xferd -o limits.bandwidth=1G
+    ctl limit 12345
+    know_daemon
+    end_these rank1
+    ctl ping --timeout 60
+    [ "$(ctl --json limit | jq .bandwidth)" = 12345 ]
+    stop_xferd
+    start_xferd -o limits.bandwidth=1G
+    [ "$(ctl --json limit | jq .bandwidth)" = 1073741824 ]
+}
+
 @test "deaths again and again: it goes on serving, at last with growing delays" {
     local i
     start_xferd

@@ -239,7 +239,7 @@ JOB = {
     "job": INTEGER, "state": TEXT, "phase": TEXT, "reason": (str, NULL), "source": TEXT, "dest": TEXT, "dest_host": TEXT,
     "dest_path": TEXT, "bytes_total": INTEGER, "bytes_done": INTEGER, "bytes_resumed": INTEGER, "files_total": INTEGER,
     "files_done": INTEGER, "files_failed": INTEGER, "files_skipped": INTEGER, "rate": NUMBER, "digest": (dict, NULL),
-    "attempts": INTEGER, "retries": INTEGER, "not_before": (int, float, NULL), "priority": INTEGER, "key": (str, NULL), "existing": (bool,),
+    "attempts": INTEGER, "retries": INTEGER, "not_before": (int, float, NULL), "priority": INTEGER, "bandwidth": INTEGER, "key": (str, NULL), "existing": (bool,),
     "submitted_at": NUMBER, "started_at": (int, float, NULL), "finished_at": (int, float, NULL), "uid": INTEGER,
     "exit_code": INTEGER, "error": (dict, NULL), "warnings": (list,),
 }

@@ -30,8 +30,9 @@ static struct fake_db {
     int64_t n_ends, oldest;
     bool paused;
     int64_t draining;
-    bool hold;              /* nothing is carried out but by fake_db_commit() */
-    enum xfer_code no_more; /* INSERTs and SETTINGS fail with it */
+    int64_t bandwidth_plus_1; /* so that 0 is "none recorded" */
+    bool hold;                /* nothing is carried out but by fake_db_commit() */
+    enum xfer_code no_more;   /* INSERTs and SETTINGS fail with it */
     int inserts, updates, fetches, lists;
     bool refuse_open;
     bool keep_none; /* finished jobs are removed at once */
@@ -221,7 +222,8 @@ static inline void fake_run(struct queue_op *op)
     else if (op->kind == QUEUE_DB_LIST)
         fake_list(op), fake_db.lists++;
     else
-        fake_db.paused = op->paused, fake_db.draining = op->draining;
+        fake_db.paused = op->paused, fake_db.draining = op->draining,
+        fake_db.bandwidth_plus_1 = op->bandwidth + 1;
 }
 
 /* Carry out, and tell of, what is there now. */
@@ -295,6 +297,7 @@ struct queue_db *queue_db_open(struct ev_loop *loop, const struct queue_db_optio
     state->last_ended = fake_db.last_ended;
     state->paused = fake_db.paused;
     state->draining = fake_db.draining;
+    state->bandwidth = fake_db.bandwidth_plus_1 - 1;
     if (fake_db.refuse_open || !db || fake_load(recent, state, load, user) < 0) {
         free(db);
         error_set(err, XFER_CONFIG, "the fake does not open");

@@ -156,6 +156,7 @@ static void a_job_has_every_member_of_the_protocol(void **state)
         "rate",          "digest",      "attempts",   "retries",      "not_before",
         "priority",      "key",         "existing",   "submitted_at", "started_at",
         "finished_at",   "uid",         "exit_code",  "error",        "warnings",
+        "bandwidth",
     };
     struct control_job job = {.job = 1};
     char *text = control_job_encode(&job);
@@ -473,6 +474,22 @@ static void ping_comes_back_the_same(void **state)
     assert_true(back.peer_up);
     assert_true(fabs(back.round_trip - 0.000123) < 1e-9);
     free(text);
+}
+
+static void the_limits_come_back_the_same(void **state)
+{
+    struct xfer_error err = XFER_ERROR_INIT;
+    struct control_limits limits = {XFER_JSON_INTEGER_MAX, 5, 1000000, 42}, back;
+
+    (void)state;
+    char *text = control_limits_encode(&limits);
+    assert_string_equal(text, "{\"bandwidth\":9007199254740991,\"user_jobs\":5,"
+                              "\"user_bytes\":1000000,\"file_size\":42}");
+    assert_int_equal(control_limits_parse(text, &back, &err), 0);
+    free(text);
+    assert_memory_equal(&back, &limits, sizeof back);
+    assert_int_equal(control_limits_parse("{\"bandwidth\":\"1\"}", &back, &err), -1);
+    assert_int_equal(err.code, XFER_PROTOCOL);
 }
 
 static void the_state_of_the_queue_comes_back_the_same(void **state)
@@ -959,6 +976,7 @@ int main(void)
         cmocka_unit_test(hello_comes_back_the_same),
         cmocka_unit_test(more_ranks_than_there_is_room_for_are_skipped),
         cmocka_unit_test(ping_comes_back_the_same),
+        cmocka_unit_test(the_limits_come_back_the_same),
         cmocka_unit_test(the_state_of_the_queue_comes_back_the_same),
         cmocka_unit_test(a_broken_state_of_the_queue_is_a_protocol_error),
         cmocka_unit_test(stats_come_back_the_same),

@@ -842,6 +842,35 @@ static void a_drain_takes_no_jobs_and_none_again(void **state)
     turn(t);
 }
 
+static void a_bandwidth_outlives_the_ranks_but_not_the_daemon(void **state)
+{
+    struct told *t = *state;
+    struct xfer_error err = XFER_ERROR_INIT;
+
+    assert_int_equal(queue_bandwidth(t->queue), -1);
+    set_ok = set_failed = 0;
+    assert_int_equal(queue_set_bandwidth(t->queue, 1000, on_set, NULL, &err), 0);
+    assert_int_equal(queue_bandwidth(t->queue), 1000);
+    queue_set(t->queue, true, false, on_set, NULL, &err);
+    turn(t);
+    assert_int_equal(set_ok, 2);
+    reopen(t, true);
+    assert_int_equal(queue_bandwidth(t->queue), 1000);
+    assert_true(queue_paused(t->queue));
+    fake_db.no_more = XFER_IO;
+    queue_set_bandwidth(t->queue, 0, on_set, NULL, &err);
+    assert_int_equal(queue_bandwidth(t->queue), 0);
+    turn(t);
+    assert_int_equal(set_failed, 1);
+    assert_int_equal(queue_bandwidth(t->queue), 1000);
+    fake_db.no_more = XFER_OK;
+    reopen(t, false);
+    assert_int_equal(queue_bandwidth(t->queue), -1);
+    turn(t);
+    reopen(t, true);
+    assert_int_equal(queue_bandwidth(t->queue), -1);
+}
+
 static void a_drain_outlives_the_ranks_but_not_the_daemon(void **state)
 {
     struct told *t = *state;
@@ -897,6 +926,7 @@ int main(void)
         TEST(a_pause_outlives_everything),
         TEST(a_setting_that_cannot_be_recorded_does_not_hold),
         TEST(a_drain_takes_no_jobs_and_none_again),
+        TEST(a_bandwidth_outlives_the_ranks_but_not_the_daemon),
         TEST(a_drain_outlives_the_ranks_but_not_the_daemon),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

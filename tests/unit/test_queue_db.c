@@ -22,6 +22,7 @@ static void a_new_database_is_private_and_empty(void **state)
     assert_int_equal(f->state.last_ended, 0);
     assert_false(f->state.paused);
     assert_int_equal(f->state.draining, 0);
+    assert_int_equal(f->state.bandwidth, -1);
     assert_int_equal(stat(path, &st), 0);
     assert_int_equal(st.st_mode & 07777, 0600);
     snprintf(path, sizeof path, "%s/a", f->dir);
@@ -196,7 +197,8 @@ static void an_update_of_a_job_that_is_not_there_fails(void **state)
 static void settings_are_kept(void **state)
 {
     struct fixture *f = *state;
-    struct request r = {.op = {.kind = QUEUE_DB_SETTINGS, .paused = true, .draining = 42}};
+    struct request r = {
+        .op = {.kind = QUEUE_DB_SETTINGS, .paused = true, .draining = 42, .bandwidth = 0}};
 
     open_db(f);
     give(f, &r);
@@ -206,6 +208,7 @@ static void settings_are_kept(void **state)
     open_db(f);
     assert_true(f->state.paused);
     assert_int_equal(f->state.draining, 42);
+    assert_int_equal(f->state.bandwidth, 0);
 }
 
 static void unfinished_jobs_are_loaded_by_position_then_the_last_finished(void **state)

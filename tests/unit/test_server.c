@@ -918,6 +918,102 @@ static void the_receiver_is_told_what_is_not_needed_any_more(void **state)
     peer_close(&p);
 }
 
+/* ---- limits ---- */
+
+static void limits_of(const char *line, struct control_limits *limits)
+{
+    struct control_incoming in;
+    struct xfer_error err = XFER_ERROR_INIT;
+
+    parse(line, &in);
+    assert_int_equal(in.kind, CONTROL_RESULT);
+    assert_int_equal(control_limits_parse(in.result, limits, &err), 0);
+    control_incoming_free(&in);
+}
+
+static void limits_are_told_and_passed_on(void **state)
+{
+    struct control_limits limits;
+    struct peer p;
+
+    (void)state;
+    rig.conf.limits_bandwidth = 1000;
+    rig.conf.limits_user_jobs = 5;
+    rig.conf.limits_user_bytes = 6;
+    rig.conf.limits_file_size = 7;
+    restart_server(&rig.link);
+    assert_int_equal(rig.sender.bandwidth, 1000);
+    assert_int_equal(rig.sender.file_size, 7);
+    peer_connect(&p);
+    limits_of(ask(&p, "{\"id\":1,\"method\":\"limits.get\"}"), &limits);
+    assert_int_equal(limits.bandwidth, 1000);
+    assert_int_equal(limits.user_jobs, 5);
+    assert_int_equal(limits.user_bytes, 6);
+    assert_int_equal(limits.file_size, 7);
+    peer_close(&p);
+}
+
+static const char set_limit[] =
+    "{\"id\":1,\"method\":\"limits.set\",\"params\":{\"bandwidth\":500}}";
+
+static void a_bandwidth_is_set_when_it_is_recorded_and_lifted_if_it_cannot_be(void **state)
+{
+    struct control_limits limits;
+    struct peer p;
+
+    (void)state;
+    peer_connect(&p);
+    limits_of(ask(&p, set_limit), &limits);
+    assert_int_equal(limits.bandwidth, 500);
+    assert_int_equal(rig.sender.bandwidth, 500);
+    fake_db.no_more = XFER_IO;
+    assert_error(ask(&p, "{\"id\":1,\"method\":\"limits.set\",\"params\":{\"bandwidth\":0}}"),
+                 XFER_IO);
+    assert_int_equal(rig.sender.bandwidth, 500);
+    peer_close(&p);
+}
+
+static void a_new_configuration_ends_what_was_set_only_if_it_says_something_else(void **state)
+{
+    struct control_limits limits;
+    struct peer p;
+
+    (void)state;
+    peer_connect(&p);
+    limits_of(ask(&p, set_limit), &limits);
+    rig.conf.limits_file_size = 9;
+    server_set_limits(rig.server, &rig.conf);
+    assert_int_equal(rig.sender.bandwidth, 500);
+    assert_int_equal(rig.sender.file_size, 9);
+    rig.conf.limits_bandwidth = 2000;
+    server_set_limits(rig.server, &rig.conf);
+    assert_int_equal(rig.sender.bandwidth, 2000);
+    limits_of(ask(&p, "{\"id\":1,\"method\":\"limits.get\"}"), &limits);
+    assert_int_equal(limits.bandwidth, 2000);
+    peer_close(&p);
+}
+
+static void a_rate_of_its_own_goes_with_the_job(void **state)
+{
+    struct control_job job;
+    struct peer p;
+
+    (void)state;
+    peer_connect(&p);
+    parse_job(ask(&p, "{\"id\":1,\"method\":\"transfer.submit\",\"params\":{\"source\":\"/data/f\","
+                      "\"bandwidth\":300,\"key\":\"k\"}}"),
+              &job);
+    assert_int_equal(job.bandwidth, 300);
+    control_job_free(&job);
+    settle();
+    assert_int_equal(fake_find(&rig.sender, 1)->bandwidth, 300);
+    assert_error(ask(&p,
+                     "{\"id\":1,\"method\":\"transfer.submit\",\"params\":{\"source\":\"/data/f\","
+                     "\"key\":\"k\"}}"),
+                 XFER_KEY_CONFLICT);
+    peer_close(&p);
+}
+
 /* ---- pause and drain ---- */
 
 static void queue_of(const char *line, struct control_queue *queue)
@@ -1412,6 +1508,10 @@ int main(void)
         TEST(cancel_right_after_retry_cancels),
         TEST(only_owner_and_administrators_retry),
         TEST(the_receiver_is_told_what_is_not_needed_any_more),
+        TEST(limits_are_told_and_passed_on),
+        TEST(a_bandwidth_is_set_when_it_is_recorded_and_lifted_if_it_cannot_be),
+        TEST(a_new_configuration_ends_what_was_set_only_if_it_says_something_else),
+        TEST(a_rate_of_its_own_goes_with_the_job),
         TEST(a_paused_queue_accepts_and_starts_nothing_over_a_restart),
         TEST(a_pause_that_cannot_be_recorded_is_an_error_and_none),
         TEST(a_drain_refuses_and_is_answered_when_no_job_is_left),
