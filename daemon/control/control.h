@@ -15,6 +15,7 @@
 #include "daemon/control/pinger.h"
 #include "daemon/control/queue.h"
 #include "daemon/control/scheduler.h"
+#include "daemon/control/sizer.h"
 #include "daemon/link/link.h"
 #include "daemon/send/sender.h"
 #include "proto/control_reply.h"
@@ -35,6 +36,7 @@ struct control {
     bool stopping;
 
     struct queue *queue;
+    struct sizer *sizer;
     struct scheduler *scheduler;
     struct events *events;
     struct clients *clients;

@@ -18,4 +18,7 @@ void handlers_again(struct control *c, struct reply *reply);
 /* Jobs, or a drain, have come to an end: tell those who wait for the last one. */
 void handlers_look_drained(struct control *c);
 
+/* A job that was asked for comes to the queue now, or is refused and freed. */
+void handlers_admit(struct control *c, struct job *job);
+
 #endif

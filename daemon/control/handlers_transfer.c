@@ -10,6 +10,33 @@
 #include "daemon/control/job_list.h"
 #include "proto/relpath.h"
 
+static void refuse(struct job *job, const struct xfer_error *why)
+{
+    answers_fail(job, why, false);
+    job_destroy(job);
+}
+
+void handlers_admit(struct control *c, struct job *job)
+{
+    struct xfer_error err = XFER_ERROR_INIT;
+
+    if (queue_admit(c->queue, job, &err) < 0)
+        refuse(job, &err);
+}
+
+/* Where sizes count, all go the same way: they come to the queue in the order in which they were
+ * asked for. */
+static void size_or_admit(struct control *c, struct job *job)
+{
+    bool look = queue_counts_bytes(c->queue) && !job->queue.unlimited && job->bytes_total == 0;
+    struct xfer_error err = XFER_ERROR_INIT;
+
+    if (!look && !sizer_is_busy(c->sizer))
+        handlers_admit(c, job);
+    else if (sizer_put(c->sizer, job, look, &err) < 0)
+        refuse(job, &err);
+}
+
 void handle_submit(struct control *c, struct reply *reply, const struct control_params *p)
 {
     struct xfer_error err = XFER_ERROR_INIT;
@@ -24,6 +51,7 @@ void handle_submit(struct control *c, struct reply *reply, const struct control_
         .dest = dest,
         .key = p->key,
         .owner = client_uid(reply_client(reply)),
+        .unlimited = client_is_admin(reply_client(reply)),
         .bandwidth = p->bandwidth > 0 ? p->bandwidth : 0,
         .priority = (int)p->priority,
         .overwrite = p->overwrite,
@@ -31,12 +59,14 @@ void handle_submit(struct control *c, struct reply *reply, const struct control_
         .retries = p->retries >= 0 ? p->retries : c->retries,
         .default_retries = p->retries < 0,
     };
-    struct job *job = queue_submit(c->queue, &spec, &err);
-    /* Nobody hears of its number before it is recorded. */
-    if (job)
-        reply_wait(reply, &job->replies, p->wait ? REPLY_WAITS_ENDED : REPLY_WAITS_ACCEPTED, 0, -1);
-    else
+    struct job *job = queue_draft(c->queue, &spec, &err);
+    if (!job) {
         reply_error(reply, &err, 0);
+        return;
+    }
+    /* Nobody hears of its number before it is recorded. */
+    reply_wait(reply, &job->replies, p->wait ? REPLY_WAITS_ENDED : REPLY_WAITS_ACCEPTED, 0, -1);
+    size_or_admit(c, job);
 }
 
 void handle_status(struct control *c, struct reply *reply, const struct control_params *p)
@@ -125,7 +155,7 @@ static void revive(struct control *c, struct reply *reply, struct job *job)
         reply_error(reply, &err, job->id);
         return;
     }
-    if (queue_revive(c->queue, job, &err) < 0) {
+    if (queue_revive(c->queue, job, client_is_admin(reply_client(reply)), &err) < 0) {
         reply_error(reply, &err, job->id);
         return;
     }

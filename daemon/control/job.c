@@ -74,6 +74,8 @@ struct job *job_create(int64_t id, const struct job_spec *spec, double now, stru
     job->owner = spec->owner;
     job->gid = spec->gid;
     job->bandwidth = spec->bandwidth;
+    job->bytes_total = spec->size;
+    job->queue.unlimited = spec->unlimited;
     job->handle = spec->handle;
     job->handle_dev = spec->handle_dev;
     job->handle_ino = spec->handle_ino;

@@ -30,6 +30,8 @@ struct job_spec {
     const gid_t *groups; /* supplementary ones: n_groups */
     int n_groups;        /* -1: not known */
     int64_t bandwidth;   /* bytes a second, 0: as fast as it goes */
+    int64_t size;        /* of the source, 0: not known yet */
+    bool unlimited;      /* who asks may have as many jobs and bytes as they like */
     bool handle;         /* the source is a descriptor that was handed over: of this file */
     uint64_t handle_dev, handle_ino;
     int priority;
@@ -91,6 +93,9 @@ struct job {
     struct { /* queue */
         struct list link;
         struct job *next_of_bucket;
+        bool unlimited; /* of one that is submitted: see job_spec */
+        bool counted;   /* among what its owner has, with so many bytes: */
+        int64_t counted_bytes;
         struct list todo;     /* what is to be recorded could not be, or is in no hurry */
         enum job_record what; /* of that */
         enum xfer_code

@@ -55,6 +55,7 @@ void limits_apply(struct control *c)
     struct control_limits limits;
 
     limits_now(c, &limits);
+    queue_set_limits(c->queue, limits.user_jobs, limits.user_bytes);
     if (c->sender)
         sender_set_limits(c->sender, limits.bandwidth, limits.file_size);
 }

@@ -177,46 +177,99 @@ const unsigned char *queue_id(const struct queue *q)
 
 /* ---- what happens to jobs ---- */
 
-/* XFER_OK, or why no job may come. */
-static enum xfer_code why_not(const struct queue *q)
+static int may_any_come(const struct queue *q, struct xfer_error *err)
 {
     if (q->draining)
-        return XFER_DRAINING;
-    return q->unfinished >= XFER_JOBS_UNFINISHED_MAX ? XFER_QUEUE_FULL : XFER_OK;
+        return error_set(err, XFER_DRAINING, "the queue is draining: it takes no more jobs");
+    if (q->unfinished >= XFER_JOBS_UNFINISHED_MAX)
+        return error_set(err, XFER_QUEUE_FULL, "there are %d unfinished jobs already",
+                         XFER_JOBS_UNFINISHED_MAX);
+    return 0;
 }
 
-int queue_refuse(enum xfer_code code, struct xfer_error *err)
+static int may_come(const struct queue *q, const struct job *job, bool unlimited,
+                    struct xfer_error *err)
 {
-    if (code == XFER_DRAINING)
-        return error_set(err, code, "the queue is draining: it takes no more jobs");
-    return error_set(err, code, "there are %d unfinished jobs already", XFER_JOBS_UNFINISHED_MAX);
+    if (may_any_come(q, err) < 0)
+        return -1;
+    return unlimited ? 0 : accounts_check(q->accounts, job->owner, job->bytes_total, err);
 }
 
-static int may_come(const struct queue *q, struct xfer_error *err)
+int queue_count_in(struct queue *q, struct job *job, struct xfer_error *err)
 {
-    enum xfer_code code = why_not(q);
+    int64_t bytes = job->bytes_total > 0 ? job->bytes_total : 0;
 
-    return code == XFER_OK ? 0 : queue_refuse(code, err);
+    if (accounts_add(q->accounts, job->owner, bytes, err) < 0)
+        return -1;
+    job->queue.counted = true;
+    job->queue.counted_bytes = bytes;
+    return 0;
+}
+
+void queue_count_out(struct queue *q, struct job *job)
+{
+    if (job->queue.counted)
+        accounts_remove(q->accounts, job->owner, job->queue.counted_bytes);
+    job->queue.counted = false;
+}
+
+void queue_resize(struct queue *q, struct job *job)
+{
+    int64_t bytes = job->bytes_total > 0 ? job->bytes_total : 0;
+
+    if (!job->queue.counted || bytes == job->queue.counted_bytes)
+        return;
+    accounts_resize(q->accounts, job->owner, job->queue.counted_bytes, bytes);
+    job->queue.counted_bytes = bytes;
+}
+
+void queue_set_limits(struct queue *q, int64_t user_jobs, int64_t user_bytes)
+{
+    accounts_set_limits(q->accounts, user_jobs, user_bytes);
+    q->counts_bytes = user_bytes > 0;
+}
+
+bool queue_counts_bytes(const struct queue *q)
+{
+    return q->counts_bytes;
+}
+
+struct job *queue_draft(const struct queue *q, const struct job_spec *spec, struct xfer_error *err)
+{
+    if (!spec->key && may_any_come(q, err) < 0)
+        return NULL;
+    return job_create(0, spec, clock_unix(), err);
+}
+
+int queue_admit(struct queue *q, struct job *job, struct xfer_error *err)
+{
+    if (q->last_id >= XFER_JSON_INTEGER_MAX)
+        return error_set(err, XFER_QUEUE_FULL, "this queue has no job numbers left");
+    if (may_come(q, job, job->queue.unlimited, err) < 0) {
+        if (!job->key)
+            return -1;
+        /* What was accepted before is told all the same, and only the database knows of it. */
+        job->queue.refused = err->code;
+        job_set_error(job, err);
+    } else if (queue_count_in(q, job, err) < 0) {
+        return -1;
+    }
+    job->id = ++q->last_id;
+    job->position = ++q->last_position;
+    q->unfinished++;
+    queue_move(q, job, GROUP_SUBMITTED);
+    queue_record(q, job, JOB_RECORD_SUBMITTED);
+    return 0;
 }
 
 struct job *queue_submit(struct queue *q, const struct job_spec *spec, struct xfer_error *err)
 {
-    /* What was accepted before is told all the same, and only the database knows of it. */
-    if (!spec->key && may_come(q, err) < 0)
-        return NULL;
-    if (q->last_id >= XFER_JSON_INTEGER_MAX) {
-        error_set(err, XFER_QUEUE_FULL, "this queue has no job numbers left");
+    struct job *job = queue_draft(q, spec, err);
+
+    if (job && queue_admit(q, job, err) < 0) {
+        job_destroy(job);
         return NULL;
     }
-    struct job *job = job_create(q->last_id + 1, spec, clock_unix(), err);
-    if (!job)
-        return NULL;
-    job->queue.refused = why_not(q);
-    job->position = ++q->last_position;
-    q->last_id++;
-    q->unfinished++;
-    queue_move(q, job, GROUP_SUBMITTED);
-    queue_record(q, job, JOB_RECORD_SUBMITTED);
     return job;
 }
 
@@ -254,12 +307,12 @@ void queue_end(struct queue *q, struct job *job, enum job_state state, const str
     queue_record(q, job, JOB_RECORD_ENDED);
 }
 
-int queue_revive(struct queue *q, struct job *job, struct xfer_error *err)
+int queue_revive(struct queue *q, struct job *job, bool unlimited, struct xfer_error *err)
 {
     assert(job_may_become(job->state, JOB_QUEUED) && job_state_finished(job->state));
     if (job->queue.reviving)
         return 0;
-    if (may_come(q, err) < 0)
+    if (may_come(q, job, unlimited, err) < 0 || queue_count_in(q, job, err) < 0)
         return -1;
     job->queue.reviving = true;
     job->queue.position = ++q->last_position;

@@ -69,9 +69,22 @@ struct queue_events {
 int queue_serve(struct queue *q, const struct queue_events *events, void *user,
                 struct xfer_error *err);
 
+/* What a user may have of unfinished jobs, and of bytes in them; 0: any. For what comes from now
+ * on.
+ */
+void queue_set_limits(struct queue *q, int64_t user_jobs, int64_t user_bytes);
+/* The sizes of files count: who submits had better know them. */
+bool queue_counts_bytes(const struct queue *q);
+/* The size of the job's file (bytes_total) may be another than before. */
+void queue_resize(struct queue *q, struct job *job);
+
 /* A new job with the next number; accepted() or existing() follows. NULL: XFER_DRAINING,
- * XFER_QUEUE_FULL, XFER_NO_RESOURCES. */
+ * XFER_QUEUE_FULL, XFER_USER_LIMIT, XFER_NO_RESOURCES. */
 struct job *queue_submit(struct queue *q, const struct job_spec *spec, struct xfer_error *err);
+/* The same in two steps, between which the job has no number and is the caller's, who may set its
+ * bytes_total, and destroys it if it may not come. */
+struct job *queue_draft(const struct queue *q, const struct job_spec *spec, struct xfer_error *err);
+int queue_admit(struct queue *q, struct job *job, struct xfer_error *err);
 
 /* It runs now (at once; recorded in passing). */
 void queue_start(struct queue *q, struct job *job);
@@ -86,9 +99,9 @@ void queue_hurry(struct queue *q, struct job *job);
 void queue_end(struct queue *q, struct job *job, enum job_state state,
                const struct xfer_error *why);
 /* One that failed or was cancelled is to be queued again, behind all others. revived() follows;
- * until then it keeps its old state. Does nothing when that is under way. -1: XFER_DRAINING,
- * XFER_QUEUE_FULL. */
-int queue_revive(struct queue *q, struct job *job, struct xfer_error *err);
+ * until then it keeps its old state. Does nothing when that is under way. unlimited: see job_spec.
+ * -1: XFER_DRAINING, XFER_QUEUE_FULL, XFER_USER_LIMIT, XFER_NO_RESOURCES. */
+int queue_revive(struct queue *q, struct job *job, bool unlimited, struct xfer_error *err);
 
 /* What the database has forgotten meanwhile is not found any more, and queue_next() does not come
  * by it. Frees nothing. */

@@ -7,6 +7,7 @@
 #ifndef XFER_DAEMON_CONTROL_QUEUE_IMPL_H
 #define XFER_DAEMON_CONTROL_QUEUE_IMPL_H
 
+#include "daemon/control/accounts.h"
 #include "daemon/control/queue.h"
 #include "daemon/control/queue_db.h"
 
@@ -43,7 +44,9 @@ struct queue {
     struct queue_events events;
     void *user;
     int64_t last_id, last_position, last_ended;
-    size_t unfinished; /* submitted ones included that are not accepted yet */
+    size_t unfinished;         /* submitted ones included that are not accepted yet */
+    struct accounts *accounts; /* of these, but for those that are refused unless they exist */
+    bool counts_bytes;
     size_t sizes[GROUP_COUNT];
     struct list groups[GROUP_COUNT];
     struct job *finger;    /* of the queued ones: where the last one was put in; or NULL */
@@ -75,8 +78,9 @@ void queue_drop(struct queue *q, struct job *job);
 /* Let go of finished jobs beyond what is kept in memory. */
 void queue_prune(struct queue *q);
 
-/* Why no job may come now: XFER_DRAINING, XFER_QUEUE_FULL. Always -1. */
-int queue_refuse(enum xfer_code code, struct xfer_error *err);
+/* Its owner has it, or has it no more. -1: no memory. */
+int queue_count_in(struct queue *q, struct job *job, struct xfer_error *err);
+void queue_count_out(struct queue *q, struct job *job);
 
 /* queue_record.c */
 void queue_record_init(struct queue *q);

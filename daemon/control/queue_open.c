@@ -45,6 +45,11 @@ static int load(void *user, struct queue_row *row)
         job_destroy(job);
         return -1;
     }
+    if (queue_count_in(q, job, &err) < 0) {
+        q->n_restored--;
+        job_destroy(job);
+        return -1;
+    }
     queue_index(q, job);
     queue_move(q, job, GROUP_SUBMITTED); /* for now */
     q->unfinished++;
@@ -126,6 +131,11 @@ struct queue *queue_open(struct ev_loop *loop, const struct queue_options *optio
     for (int i = 0; i < GROUP_COUNT; i++)
         list_init(&q->groups[i]);
     queue_record_init(q);
+    q->accounts = accounts_create(err);
+    if (!q->accounts) {
+        queue_close(q, 0);
+        return NULL;
+    }
     /* What this start has ended must not come back with the next generation. */
     if (open_database(q, options, err) < 0 ||
         ((q->recorded_draining != q->draining || q->recorded_bandwidth != q->bandwidth) &&
@@ -156,6 +166,7 @@ void queue_close(struct queue *q, double seconds)
             job_destroy(job);
         }
     free(q->restored);
+    accounts_destroy(q->accounts);
     free(q);
 }
 

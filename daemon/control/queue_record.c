@@ -55,17 +55,20 @@ void queue_record_settle(struct queue *q)
 /* ---- what follows ---- */
 
 /* Nobody has heard of its number: the next one gets it, unless others came meanwhile. */
-static void take_back(struct queue *q, const struct job *job)
+static void take_back(struct queue *q, struct job *job)
 {
     q->unfinished--;
+    queue_count_out(q, job);
     if (job->id == q->last_id)
         q->last_id--;
 }
 
 static void submission_failed(struct queue *q, struct job *job, struct xfer_error *why)
 {
-    if (job->queue.refused != XFER_OK && why->code == XFER_NO_SUCH_JOB)
-        queue_refuse(job->queue.refused, why);
+    if (job->queue.refused != XFER_OK && why->code == XFER_NO_SUCH_JOB && job->error)
+        job_get_error(job, why);
+    else if (job->queue.refused != XFER_OK && why->code == XFER_NO_SUCH_JOB)
+        error_set(why, job->queue.refused, "no job may come now");
     else if (why->side == XFER_SIDE_NONE)
         why->side = XFER_SIDE_DAEMON;
     take_back(q, job);
@@ -150,6 +153,7 @@ static void end_recorded(struct queue *q, struct job *job, struct queue_record *
     job->ended = job->queue.end_number;
     job->not_before = 0;
     q->unfinished--;
+    queue_count_out(q, job);
     if (q->served)
         q->events.ended(q->user, job);
     queue_prune(q);
@@ -162,6 +166,7 @@ static void revival_recorded(struct queue *q, struct job *job, struct queue_reco
     job->queue.reviving = false;
     if (r->op.error.code != XFER_OK) {
         q->unfinished--;
+        queue_count_out(q, job);
         error_set(&why, XFER_JOB_FORGOTTEN, "job %" PRId64 " is not remembered any more", job->id);
         if (q->served)
             q->events.revived(q->user, job, &why);

@@ -157,6 +157,10 @@ void server_stop(struct server *s, double seconds, void (*done)(void *user), voi
     while (!list_empty(&c->drains))
         reply_error(reply_of_link(c->drains.next), &err, 0);
     fail_waits_for_queued(c, &err);
+    for (struct job *job; (job = sizer_take(c->sizer));) {
+        answers_fail(job, &err, false);
+        job_destroy(job);
+    }
     scheduler_stop(c->scheduler, &err);
     ev_now_update(c->loop);
     ev_timer_set(&s->stop_timer, seconds > 0 ? seconds : 0, 0.);
@@ -188,6 +192,11 @@ static size_t most_clients(void)
                                                   : limit.rlim_cur / 2;
 }
 
+static void on_sized(void *user, struct job *job)
+{
+    handlers_admit(user, job);
+}
+
 static int make_parts(struct server *s, const struct server_options *o, struct xfer_error *err)
 {
     static const struct clients_events clients_events = {on_request, on_drained, on_closed,
@@ -201,6 +210,7 @@ static int make_parts(struct server *s, const struct server_options *o, struct x
     };
 
     if (!(s->admins = admins_create(o->conf->control_admins, err)) ||
+        !(c->sizer = sizer_create(o->loop, on_sized, c, err)) ||
         !(c->scheduler = scheduler_create(o->loop, c->queue, &scheduler_options,
                                           &server_scheduler_events, s, err)) ||
         !(c->events = events_create(o->loop, err)) || !(c->pinger = pinger_create(o->link, err)) ||
@@ -269,6 +279,7 @@ void server_destroy(struct server *s)
     acceptor_destroy(s->acceptor);
     s->acceptor = NULL;
     clients_destroy(c->clients);
+    sizer_destroy(c->sizer);
     scheduler_destroy(c->scheduler);
     events_destroy(c->events);
     pinger_destroy(c->pinger);

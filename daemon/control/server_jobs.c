@@ -63,6 +63,7 @@ static void on_changed(void *user, struct job *job)
     struct server *s = user;
     struct xfer_error err = XFER_ERROR_INIT;
 
+    queue_resize(s->control.queue, job);
     events_changed(s->control.events, job);
     if (s->control.stopping && job->state == JOB_QUEUED) {
         server_set_stopping(&err);

@@ -12,12 +12,13 @@ teardown_file() { unshare_xferd; }
 setup() { begin_test; }
 
 teardown() {
+    [ -z "$OTHER_PID" ] || stop_other
     ctl -q limit 0
     end_test
     check_shared
 }
 
-# as UID COMMAND...: skips where that can't be
+# as UID COMMAND...
 as() {
     local uid=$1
     shift
@@ -37,6 +38,21 @@ need_users() {
     [ -e "$D/xferctl" ] || install -m 0755 "$XFERCTL" "$D/xferctl"
     as $A test -x "$D/xferctl" || skip 'other users cannot reach the programs'
 }
+
+# other_xferd ARGUMENT...: a daemon beside the shared one, for the rest of the test.
+other_xferd() {
+    SHARED_S=$S SHARED_PID=$XFERD_PID S=$T/control.sock
+    "$XFERD" -o control.socket="$S" -o queue.database="$T/queue.db" -o store.root="$T/in" -o control.mode=0666 "$@" >>"$LOG" 2>&1 </dev/null 3>&- &
+    XFERD_PID=$! OTHER_PID=$!
+    within 30 ready_or_gone
+}
+
+stop_other() {
+    stop_xferd
+    S=$SHARED_S XFERD_PID=$SHARED_PID
+}
+
+unfinished_jobs() { [ "$(call system.stats | jq '.jobs.queued + .jobs.running')" -eq "$1" ]; }
 
 # ---- bandwidth ----
 
@@ -100,6 +116,68 @@ bytes a file  10000000 (9.5 MiB)' ]
         run ctl send --bwlimit "$rate" "$T"
         [ "$status" -eq 2 ]
     done
+}
+
+# ---- users ----
+
+@test "a user has no more unfinished jobs than limits.user_jobs: UserLimit, and administrators are not limited" {
+    need_users
+    other_xferd -o limits.user_jobs=2 -o queue.retry_delay=1h -o queue.retry_delay_max=1h
+    ctl pause
+    make_file "$T/f" 10
+    local first key='--key k'
+    first=$(ctl_as $A send --no-wait $key "$T/f" --to a)
+    ctl_as $A send --no-wait "$T/f" --to b
+    run ctl_as $A --json send --no-wait "$T/f" --to c
+    echo "$output"
+    [ "$status" -eq 1 ]
+    [ "$(jq -r '.error.data.name, .error.data.retryable' <<<"$output")" = $'UserLimit\ntrue' ]
+    [[ "$(jq -r .error.message <<<"$output")" == *"uid $A has 2 unfinished jobs, and 2 are allowed (limits.user_jobs)"* ]]
+    # a known key makes no job
+    [ "$(ctl_as $A send --no-wait $key "$T/f" --to a)" = "$first" ]
+    ctl_as $B send --no-wait "$T/f" --to d
+    for i in 1 2 3; do ctl send --no-wait "$T/f" --to "root-$i"; done
+    ctl_as $A cancel "$first"
+    ctl_as $A send --no-wait "$T/f" --to c
+    run ctl_as $A --json retry "$first"
+    echo "$output"
+    [ "$status" -eq 1 ]
+    [ "$(jq -r .error.data.name <<<"$output")" = UserLimit ]
+    ctl retry "$first"
+    ctl resume
+    within 20 unfinished_jobs 0
+    ctl_as $A send "$T/f" --to c
+}
+
+@test "the files of a user's unfinished jobs have no more bytes than limits.user_bytes: UserLimit" {
+    need_users
+    other_xferd -o limits.user_bytes=10000
+    ctl pause
+    make_file "$T/most" 10000
+    make_file "$T/more" 10001
+    make_file "$T/one" 1
+    run ctl_as $A --json send --no-wait "$T/more"
+    echo "$output"
+    [ "$status" -eq 1 ]
+    [ "$(jq -r .error.data.name <<<"$output")" = UserLimit ]
+    [[ "$output" == *limits.user_bytes* && "$output" == *10000* ]]
+    JOB=$(ctl_as $A send --no-wait "$T/most")
+    run ctl_as $A send --no-wait "$T/one"
+    echo "$output"
+    [ "$status" -eq 1 ]
+    ctl send --no-wait "$T/more"
+    ctl_as $B send --no-wait "$T/most"
+    # as many at once as there is room for, in the order in which they were asked for
+    ctl_as $A cancel "$JOB"
+    make_file "$T/third" 3333
+    for i in 1 2 3 4 5; do
+        printf '{"id":%d,"method":"transfer.submit","params":{"source":"%s","dest":"t%d"}}\n' $i "$T/third" $i
+    done | as $A socat -t 10 - UNIX-CONNECT:"$S" >"$T/answers"
+    cat "$T/answers"
+    [ "$(jq -c 'select(.result) | [.id, .result.bytes_total]' "$T/answers" | tr '\n' ' ')" = '[1,3333] [2,3333] [3,3333] ' ]
+    [ "$(jq -r 'select(.error) | .error.data.name' "$T/answers" | sort -u)" = UserLimit ]
+    ctl resume
+    within 20 unfinished_jobs 0
 }
 
 # ---- sizes ----

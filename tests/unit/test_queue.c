@@ -578,6 +578,169 @@ static void a_key_outlives_memory(void **state)
     assert_non_null(queue_find(t->queue, 1, &err));
 }
 
+/* ---- what users may have ---- */
+
+static struct job *try_submit(struct told *t, const char *key, uid_t owner, int64_t size)
+{
+    struct job_spec spec = {
+        .source = "/a", .dest = "a", .key = key, .owner = owner, .size = size, .n_groups = -1};
+    struct xfer_error err = XFER_ERROR_INIT;
+    struct job *job = queue_submit(t->queue, &spec, &err);
+
+    if (!job)
+        assert_int_equal(err.code, XFER_USER_LIMIT);
+    return job;
+}
+
+static void a_user_has_no_more_jobs_than_allowed(void **state)
+{
+    struct told *t = *state;
+    struct job_spec spec = {.source = "/a", .dest = "a", .owner = 5, .unlimited = true};
+    struct xfer_error err = XFER_ERROR_INIT;
+
+    queue_set_limits(t->queue, 2, 0);
+    assert_false(queue_counts_bytes(t->queue));
+    assert_non_null(try_submit(t, NULL, 5, 0));
+    assert_non_null(try_submit(t, NULL, 5, 0));
+    assert_null(try_submit(t, NULL, 5, 0)); /* none of them is recorded yet */
+    assert_non_null(try_submit(t, NULL, 6, 0));
+    assert_non_null(queue_submit(t->queue, &spec, &err));
+    turn(t);
+    assert_int_equal(t->accepted, 4);
+    assert_null(try_submit(t, NULL, 5, 0));
+    queue_set_limits(t->queue, 4, 0);
+    assert_non_null(try_submit(t, NULL, 5, 0)); /* that of an administrator counts, too */
+    assert_null(try_submit(t, NULL, 5, 0));
+    turn(t);
+}
+
+static void a_job_that_has_ended_counts_no_more(void **state)
+{
+    struct told *t = *state;
+    struct xfer_error why = XFER_ERROR_INIT;
+    struct job *a, *b;
+
+    queue_set_limits(t->queue, 2, 1000);
+    a = try_submit(t, NULL, 5, 600);
+    b = try_submit(t, NULL, 5, 400);
+    turn(t);
+    run_and_end(t, a, JOB_DONE);
+    assert_null(try_submit(t, NULL, 5, 601));
+    assert_non_null(try_submit(t, NULL, 5, 600));
+    error_set(&why, XFER_CANCELLED, "no more");
+    queue_end(t->queue, b, JOB_CANCELLED, &why);
+    assert_null(try_submit(t, NULL, 5, 1)); /* only when it is recorded */
+    turn(t);
+    assert_non_null(try_submit(t, NULL, 5, 400));
+    turn(t);
+}
+
+static void one_that_is_not_accepted_after_all_counts_no_more(void **state)
+{
+    struct told *t = *state;
+
+    queue_set_limits(t->queue, 1, 0);
+    fake_db.no_more = XFER_IO;
+    assert_non_null(try_submit(t, NULL, 5, 0));
+    turn(t);
+    assert_int_equal(t->refused, 1);
+    fake_db.no_more = XFER_OK;
+    assert_non_null(try_submit(t, NULL, 5, 0));
+    turn(t);
+    assert_int_equal(t->accepted, 1);
+}
+
+static void a_known_key_is_never_refused(void **state)
+{
+    struct told *t = *state;
+
+    queue_set_limits(t->queue, 1, 1000);
+    assert_non_null(try_submit(t, "k", 5, 1000));
+    turn(t);
+    assert_non_null(try_submit(t, "k", 5, 1000));
+    turn(t);
+    assert_int_equal(t->existing, 1);
+    assert_non_null(try_submit(t, "l", 5, 1));
+    turn(t);
+    assert_int_equal(t->refused, 1);
+    assert_int_equal(t->last_code, XFER_USER_LIMIT);
+    run_and_end(t, queue_next(t->queue, JOB_QUEUED, NULL), JOB_DONE);
+    assert_non_null(try_submit(t, "l", 5, 1000)); /* the refused one has left nothing */
+    turn(t);
+    assert_int_equal(t->accepted, 2);
+}
+
+static void a_retry_counts_like_a_submission(void **state)
+{
+    struct told *t = *state;
+    struct xfer_error err = XFER_ERROR_INIT;
+    struct job *a, *b;
+
+    queue_set_limits(t->queue, 0, 1000);
+    a = try_submit(t, NULL, 5, 600);
+    turn(t);
+    run_and_end(t, a, JOB_FAILED);
+    b = try_submit(t, NULL, 5, 500);
+    turn(t);
+    assert_int_equal(queue_revive(t->queue, a, false, &err), -1);
+    assert_int_equal(err.code, XFER_USER_LIMIT);
+    assert_int_equal(queue_revive(t->queue, a, true, &err), 0);
+    turn(t);
+    assert_null(try_submit(t, NULL, 5, 0));
+    run_and_end(t, b, JOB_DONE);
+    assert_null(try_submit(t, NULL, 5, 401));
+    assert_non_null(try_submit(t, NULL, 5, 400));
+    turn(t);
+    run_and_end(t, a, JOB_FAILED);
+    fake_db_remove((uint64_t)a->id);
+    assert_int_equal(queue_revive(t->queue, a, false, &err), 0);
+    turn(t);
+    assert_int_equal(t->last_code, XFER_JOB_FORGOTTEN);
+    assert_non_null(try_submit(t, NULL, 5, 600)); /* what could not come back has left nothing */
+    turn(t);
+}
+
+static void a_size_that_shows_later_counts_from_then_on(void **state)
+{
+    struct told *t = *state;
+    struct job *a;
+
+    queue_set_limits(t->queue, 0, 1000);
+    a = try_submit(t, NULL, 5, 0);
+    turn(t);
+    queue_start(t->queue, a);
+    assert_non_null(try_submit(t, NULL, 5, 10));
+    job_progress(a, "sending", 0, 5000, 1);
+    queue_resize(t->queue, a);
+    assert_null(try_submit(t, NULL, 5, 0));
+    job_progress(a, "sending", 0, 500, 1);
+    queue_resize(t->queue, a);
+    assert_null(try_submit(t, NULL, 5, 491));
+    assert_non_null(try_submit(t, NULL, 5, 490));
+    turn(t);
+    queue_end(t->queue, a, JOB_DONE, NULL);
+    turn(t);
+    job_progress(a, "sending", 0, 700, 1);
+    queue_resize(t->queue, a); /* it has ended: that concerns nobody */
+    assert_non_null(try_submit(t, NULL, 5, 500));
+    turn(t);
+}
+
+static void what_users_have_is_known_again_after_a_restart(void **state)
+{
+    struct told *t = *state;
+
+    try_submit(t, NULL, 5, 600);
+    run_and_end(t, try_submit(t, NULL, 5, 300), JOB_DONE);
+    turn(t);
+    reopen(t, true);
+    queue_set_limits(t->queue, 2, 1000);
+    assert_null(try_submit(t, NULL, 5, 401));
+    assert_non_null(try_submit(t, NULL, 5, 400));
+    assert_null(try_submit(t, NULL, 5, 0));
+    turn(t);
+}
+
 /* ---- again ---- */
 
 static void a_failed_job_is_queued_again_behind_all_others(void **state)
@@ -590,8 +753,8 @@ static void a_failed_job_is_queued_again_behind_all_others(void **state)
     a->failures = 3;
     run_and_end(t, a, JOB_FAILED);
     hold();
-    assert_int_equal(queue_revive(t->queue, a, &err), 0);
-    assert_int_equal(queue_revive(t->queue, a, &err), 0); /* once more is once */
+    assert_int_equal(queue_revive(t->queue, a, false, &err), 0);
+    assert_int_equal(queue_revive(t->queue, a, false, &err), 0); /* once more is once */
     assert_int_equal(a->state, JOB_FAILED);
     assert_int_equal(queue_unfinished(t->queue), 2);
     fake_db_commit();
@@ -621,7 +784,7 @@ static void a_job_can_end_and_come_back_more_than_once(void **state)
     for (int i = 0; i < 3; i++) {
         run_and_end(t, job, i == 2 ? JOB_DONE : JOB_FAILED);
         if (i < 2)
-            assert_int_equal(queue_revive(t->queue, job, &err), 0);
+            assert_int_equal(queue_revive(t->queue, job, false, &err), 0);
         turn(t);
     }
     assert_int_equal(t->ended, 3);
@@ -639,7 +802,7 @@ static void one_that_was_pruned_meanwhile_cannot_come_back(void **state)
     turn(t);
     run_and_end(t, job, JOB_FAILED);
     fake_db_remove(1);
-    assert_int_equal(queue_revive(t->queue, job, &err), 0);
+    assert_int_equal(queue_revive(t->queue, job, false, &err), 0);
     turn(t);
     assert_int_equal(t->last_code, XFER_JOB_FORGOTTEN);
     assert_int_equal(job->state, JOB_FAILED);
@@ -837,7 +1000,7 @@ static void a_drain_takes_no_jobs_and_none_again(void **state)
     queue_set(t->queue, false, true, on_set, NULL, &err);
     assert_null(queue_submit(t->queue, &spec, &err));
     assert_int_equal(err.code, XFER_DRAINING);
-    assert_int_equal(queue_revive(t->queue, job, &err), -1);
+    assert_int_equal(queue_revive(t->queue, job, false, &err), -1);
     assert_int_equal(err.code, XFER_DRAINING);
     turn(t);
 }
@@ -913,6 +1076,13 @@ int main(void)
         TEST(a_hundred_thousand_jobs_come_back_in_the_order_of_their_positions),
         TEST(a_key_given_twice_is_one_job),
         TEST(a_key_outlives_memory),
+        TEST(a_user_has_no_more_jobs_than_allowed),
+        TEST(a_job_that_has_ended_counts_no_more),
+        TEST(one_that_is_not_accepted_after_all_counts_no_more),
+        TEST(a_known_key_is_never_refused),
+        TEST(a_retry_counts_like_a_submission),
+        TEST(a_size_that_shows_later_counts_from_then_on),
+        TEST(what_users_have_is_known_again_after_a_restart),
         TEST(a_failed_job_is_queued_again_behind_all_others),
         TEST(a_job_can_end_and_come_back_more_than_once),
         TEST(one_that_was_pruned_meanwhile_cannot_come_back),

@@ -518,7 +518,7 @@ static void one_that_comes_back_after_its_end_runs_after_what_came_meanwhile(voi
     fail_with(a, XFER_IO);
     assert_int_equal(a->state, JOB_FAILED);
     assert_int_equal(b->state, JOB_RUNNING);
-    assert_int_equal(queue_revive(rig.queue, a, &err), 0);
+    assert_int_equal(queue_revive(rig.queue, a, false, &err), 0);
     settle();
     struct job *c = submit_with_retries("a", 0);
     assert_int_equal(a->state, JOB_QUEUED);
@@ -540,7 +540,7 @@ static void the_order_outlives_a_restart(void **state)
     submit_with_retries("a", 0);
     submit_with_retries("a", 0);
     fail_with(a, XFER_IO);
-    assert_int_equal(queue_revive(rig.queue, a, &err), 0);
+    assert_int_equal(queue_revive(rig.queue, a, false, &err), 0);
     settle();
     restart(1, 0);
     rig.sender.n_starts = 0;
@@ -577,7 +577,7 @@ static void one_that_is_retried_after_its_end_has_left_nothing(void **state)
     (void)state;
     fail_with(a, XFER_DESTINATION_EXISTS);
     assert_int_equal(a->state, JOB_FAILED);
-    assert_int_equal(queue_revive(rig.queue, a, &err), 0);
+    assert_int_equal(queue_revive(rig.queue, a, false, &err), 0);
     settle();
     assert_int_equal(a->state, JOB_RUNNING);
     assert_int_equal(a->attempts, 2);
@@ -609,7 +609,7 @@ static void one_that_has_ended_may_leave_it_behind(void **state)
     settle();
     assert_int_equal(b->state, JOB_RUNNING);
     struct xfer_error err = XFER_ERROR_INIT;
-    assert_int_equal(queue_revive(rig.queue, a, &err), 0); /* and finds it again */
+    assert_int_equal(queue_revive(rig.queue, a, false, &err), 0); /* and finds it again */
     fake_end(&rig.sender, (uint64_t)b->id, 0, NULL);
     settle();
     assert_int_equal(a->state, JOB_QUEUED);
