@@ -77,6 +77,8 @@ static const struct key {
      "of directories that are made, octal"},
     {"store", "file_mode", TYPE_SOURCE, MEMBER(store_file_mode), 0, 0777,
      "of received files, octal, or \"source\""},
+    {"store", "reserve", TYPE_SIZE, MEMBER(store_reserve), 0, XFER_JSON_INTEGER_MAX,
+     "bytes that stay free where files are stored"},
     {"limits", "bandwidth", TYPE_SIZE, MEMBER(limits_bandwidth), 0, XFER_JSON_INTEGER_MAX,
      "bytes that are sent a second, of all jobs together; 0: no limit", LIVE},
     {"limits", "user_jobs", TYPE_COUNT, MEMBER(limits_user_jobs), 0, XFER_JOBS_UNFINISHED_MAX,

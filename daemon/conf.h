@@ -34,8 +34,9 @@ struct conf {
                                    0: never */
 
     char store_root[XFER_PATH_SIZE];
-    int store_dir_mode;  /* default 0755 */
-    int store_file_mode; /* -1: from the source */
+    int store_dir_mode;    /* default 0755 */
+    int store_file_mode;   /* -1: from the source */
+    int64_t store_reserve; /* bytes that stay free on its file system, default 0 */
 
     int64_t
         limits_bandwidth; /* bytes a second of all jobs together; these are 0 for none, default */

@@ -354,7 +354,8 @@ static void open_store(struct rank *r, struct xfer_error *refuse)
 {
     struct store_options options = {.root = r->conf->store_root,
                                     .dir_mode = (unsigned)r->conf->store_dir_mode,
-                                    .file_mode = r->conf->store_file_mode};
+                                    .file_mode = r->conf->store_file_mode,
+                                    .reserve = (uint64_t)r->conf->store_reserve};
 
     r->store = store_open(&options, LOCK_WAIT, refuse);
 }

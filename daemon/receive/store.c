@@ -219,6 +219,7 @@ struct store *store_open(const struct store_options *options, double lock_wait,
     store->root_fd = store->own_fd = store->lock_fd = store->partial_fd = store->beside_fd = -1;
     store->dir_mode = options->dir_mode;
     store->file_mode = options->file_mode;
+    store->reserve = options->reserve;
     atomic_init(&store->openat2, !options->no_openat2);
     atomic_init(&store->beside_only, false);
     atomic_init(&store->kept, false);

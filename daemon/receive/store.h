@@ -26,6 +26,7 @@ struct store_options {
     const char *root;    /* absolute; made (0700 parents as needed, itself dir_mode) when missing */
     unsigned dir_mode;   /* of directories that are made: set exactly, whatever the umask */
     int file_mode;       /* -1: the source's, but for set-id and sticky bits; else exactly this */
+    uint64_t reserve;    /* bytes that stay free: what would take of them is not begun */
     bool no_openat2;     /* tests: take the component-by-component way */
     bool no_tmpfile;     /* tests: as on file systems without O_TMPFILE */
     uint64_t resume_min; /* tests: instead of XFER_RESUME_MIN; 0: that */

@@ -119,23 +119,42 @@ static int open_temporary(struct store_file *file, struct xfer_error *err)
     return file->fd >= 0 ? 0 : failed_open(file, "can't create a temporary file", err);
 }
 
+/* Is there room for so many bytes, and the reserve besides? Asked of the file system that the file
+ * is on, each time: that takes a microsecond, and no memory of it is right for long. */
+static int check_free(const struct store_file *file, uint64_t size, struct xfer_error *err)
+{
+    uint64_t reserve = file->store->reserve, bytes;
+    struct statvfs vfs;
+
+    if (fstatvfs(file->fd, &vfs) != 0 || vfs.f_blocks == 0)
+        return 0;
+    bytes = (uint64_t)vfs.f_bavail * vfs.f_frsize;
+    if (size <= bytes && reserve <= bytes - size)
+        return 0;
+    if (reserve == 0)
+        error_set(err, XFER_NO_SPACE, "no space: %llu bytes are needed, %llu are free",
+                  (unsigned long long)size, (unsigned long long)bytes);
+    else
+        error_set(err, XFER_NO_SPACE,
+                  "no space: %llu bytes are needed, %llu are free, of which %llu are to stay so "
+                  "(store.reserve)",
+                  (unsigned long long)size, (unsigned long long)bytes, (unsigned long long)reserve);
+    err->sys_errno = ENOSPC;
+    return -1;
+}
+
 /* Ask for the disk space. KEEP_SIZE: the length of a file must say how much of it is there. */
 static int preallocate(struct store_file *file, struct xfer_error *err)
 {
     uint64_t size = file->whole - file->size;
-    struct statvfs vfs;
     int rc;
 
+    /* fallocate() would fill the disk before it finds out */
+    if ((size >= PREALLOCATE_MIN || (size > 0 && file->store->reserve > 0)) &&
+        check_free(file, size, err) < 0)
+        return -1;
     if (size < PREALLOCATE_MIN)
         return 0;
-    /* fallocate() would fill the disk before it finds out */
-    if (fstatvfs(file->fd, &vfs) == 0 && vfs.f_blocks > 0 &&
-        size > (uint64_t)vfs.f_bavail * vfs.f_frsize) {
-        error_set(err, XFER_NO_SPACE, "no space: %llu bytes are needed, %llu are free",
-                  (unsigned long long)size, (unsigned long long)vfs.f_bavail * vfs.f_frsize);
-        err->sys_errno = ENOSPC;
-        return -1;
-    }
     do
         rc = fallocate(file->fd, FALLOC_FL_KEEP_SIZE, (off_t)file->size, (off_t)size);
     while (rc != 0 && errno == EINTR);

@@ -31,6 +31,7 @@ struct store {
     struct store_mount partial_mount;
     unsigned dir_mode;
     int file_mode;
+    uint64_t reserve;
     uint64_t resume_min, resume_block;
     char queue[2 * XFER_QUEUE_ID_SIZE + 1]; /* in hex; "" before store_set_queue() */
     atomic_bool openat2;                    /* this kernel lets us */

@@ -192,3 +192,16 @@ bytes a file  10000000 (9.5 MiB)' ]
     [[ $FAILURE == *'limits.file_size'* && $FAILURE == *10000001* && $FAILURE == *10000000* ]]
     only_files most
 }
+
+@test "what would take of store.reserve is NoSpace, before the first byte, and names reserve, size and free bytes" {
+    other_xferd -o store.reserve=8000T -o queue.retries=0
+    for size in 1 5000 300000 20000000; do
+        make_file "$T/f" $size
+        fails 8 NoSpace send "$T/f" --to a/b
+        [ "$(error_field .side)" = receiver ]
+        [[ $FAILURE == *"$size bytes are needed, "*' are free, of which 8796093022208000 are to stay so (store.reserve)'* ]]
+    done
+    [ -z "$(find "$T/in" -mindepth 1 -path "$T/in/.xfer" -prune -o -print)" ]
+    make_file "$T/f" 0
+    ctl send "$T/f"
+}

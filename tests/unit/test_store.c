@@ -627,6 +627,36 @@ static void test_parent_removed_meanwhile_is_made_again(void **state)
     root_has(f, 1);
 }
 
+static void test_the_reserve_stays_free(void **state)
+{
+    struct fixture *f = *state;
+    struct wire_meta meta;
+    struct xfer_error err = XFER_ERROR_INIT;
+
+    store_close(f->store);
+    f->options.reserve = XFER_JSON_INTEGER_MAX;
+    f->store = store_open(&f->options, 0, &err);
+    assert_non_null(f->store);
+    meta_of(&meta, "d/small", 1);
+    assert_null(store_begin(f->store, &meta, &err));
+    assert_int_equal(err.code, XFER_NO_SPACE);
+    assert_int_equal(err.sys_errno, ENOSPC);
+    assert_int_equal(err.side, XFER_SIDE_RECEIVER);
+    assert_non_null(strstr(err.text, "1 bytes are needed"));
+    assert_non_null(strstr(err.text, "9007199254740991 are to stay so (store.reserve)"));
+    meta_of(&meta, "large", 10000000);
+    assert_null(store_begin(f->store, &meta, &err));
+    assert_int_equal(err.code, XFER_NO_SPACE);
+    root_has(f, 0);
+    put_text(f->store, "empty", "");
+
+    store_close(f->store);
+    f->options.reserve = 1;
+    f->store = store_open(&f->options, 0, &err);
+    put_text(f->store, "small", "x");
+    root_has(f, 2);
+}
+
 static void test_more_than_the_disk_has_is_refused_at_once(void **state)
 {
     struct fixture *f = *state;
@@ -936,6 +966,7 @@ static const struct {
     FILE_TEST(test_parents_that_cannot_be_made_at_the_end_leave_nothing),
     FILE_TEST(test_abort_keeps_parents_that_others_use),
     FILE_TEST(test_parent_removed_meanwhile_is_made_again),
+    FILE_TEST(test_the_reserve_stays_free),
     FILE_TEST(test_more_than_the_disk_has_is_refused_at_once),
     FILE_TEST(test_path_that_is_not_normal_is_refused),
     FILE_TEST(test_death_leaves_nothing_after_the_next_start),
