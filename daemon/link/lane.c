@@ -39,6 +39,7 @@ struct lane {
     bool wants_chunk;
     bool awake;          /* chunk_free is to be called, whatever there is */
     unsigned files_open; /* META sent, receipt not here */
+    bool held;           /* the last of these */
 
     /* receiving */
     const struct lane_receiver_events *receiver;
@@ -159,7 +160,9 @@ unsigned lane_outgoing(const struct lane *lane)
 
 bool lane_expecting(const struct lane *lane)
 {
-    return lane->end == LANE_SENDING ? lane->files_open > 0 : lane->expect != EXPECT_META;
+    if (lane->end == LANE_SENDING)
+        return lane->files_open > (lane->held ? 1 : 0);
+    return lane->expect != EXPECT_META;
 }
 
 static void send_message(struct lane *lane, int tag, const void *msg, size_t len)
@@ -239,6 +242,11 @@ void lane_wake(struct lane *lane)
 {
     lane->awake = true;
     link_kick(lane->link);
+}
+
+void lane_hold(struct lane *lane, bool held)
+{
+    lane->held = held;
 }
 
 static int poll_outgoing(struct lane *lane, struct xfer_error *err)

@@ -46,6 +46,10 @@ void lane_send_verdict(struct lane *lane, const void *msg, size_t len);
  * caller's own call. */
 void lane_wake(struct lane *lane);
 
+/* The file that is being sent is held back by its sender, or (false) is no longer: meanwhile
+ * nothing is expected of the other side for it. (A refusal is heard when something moves.) */
+void lane_hold(struct lane *lane, bool held);
+
 struct chunk *lane_chunk_get(struct lane *lane);             /* NULL: none free now */
 void lane_chunk_put(struct lane *lane, struct chunk *chunk); /* unused, back */
 

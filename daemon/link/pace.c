@@ -25,8 +25,8 @@
 #define HOT_FOR    (20 * US)  /* after the last progress */
 #define STEP_MIN   (20 * US)  /* first sleep of the warm state */
 #define STEP_MAX   (500 * US) /* longest one */
-#define LONG_AFTER (50 * MS)  /* of silence, while nothing but an answer is due: */
-#define LONG_STEP  (5 * MS)   /* a transfer may be held back for hours */
+#define LONG_STEP  (5 * MS)   /* the same while nothing but an answer is due: after long silence */
+#define LONG_PART  8          /* ... but no longer than that part of it */
 #define IDLE_AFTER (1 * MS)   /* of silence */
 #define RING_GAP   (300 * US) /* of own silence, after which a message is announced by the bell */
 #define RING_AGAIN \
@@ -129,8 +129,8 @@ static void on_prepare(struct ev_loop *loop, struct ev_prepare *w, int revents)
         ring_again(p, now);
     } else if (!p->bell) {
         awake = p->client.expecting(p->user);
-        if (quiet > LONG_AFTER)
-            step_max = LONG_STEP;
+        if (quiet / LONG_PART > step_max)
+            step_max = quiet / LONG_PART < LONG_STEP ? quiet / LONG_PART : LONG_STEP;
     }
     if (quiet < IDLE_AFTER || awake) {
         sleep_at_most(p, p->step);

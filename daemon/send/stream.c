@@ -179,6 +179,7 @@ static bool next_chunk(struct stream *stream, struct send *send, struct chunk *c
     size_t want = left < chunk->size ? (size_t)left : chunk->size, have;
 
     want = throttle_take(stream->throttle, &stream->flow, want);
+    lane_hold(stream->lane, want == 0);
     if (want == 0) {
         lane_chunk_put(stream->lane, chunk);
         return false;

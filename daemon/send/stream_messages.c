@@ -81,6 +81,7 @@ void stream_send_verdict(struct stream *stream, struct send *send)
     stream->current = NULL;
     stream->slow -= send->bandwidth > 0;
     throttle_leave(stream->throttle, &stream->flow);
+    lane_hold(stream->lane, false);
     send->decided = true;
     if (!send->stopping) {
         send_set_phase(send, SEND_STORING);

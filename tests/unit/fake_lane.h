@@ -23,7 +23,7 @@ struct lane {
 
     struct chunk chunks[XFER_RING_CHUNKS];
     struct chunk *free, *leaving;
-    bool wanted, awake;
+    bool wanted, awake, held;
 
     /* One letter a message: M, S, D (once for all data in a row), E, V. */
     char said[256];
@@ -124,6 +124,11 @@ void lane_send_verdict(struct lane *lane, const void *msg, size_t len)
 void lane_wake(struct lane *lane)
 {
     lane->awake = true;
+}
+
+void lane_hold(struct lane *lane, bool held)
+{
+    lane->held = held;
 }
 
 struct chunk *lane_chunk_get(struct lane *lane)

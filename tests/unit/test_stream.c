@@ -1004,8 +1004,10 @@ static void a_rate_of_all_holds_a_file_back_until_it_is_lifted(void **state)
     assert_true(said(0, "MD"));
     assert_true(lane(0)->data_len < strlen(small));
     assert_int_equal(fake_free_chunks(lane(0)), XFER_RING_CHUNKS);
+    assert_true(lane(0)->held);
     sender_set_limits(rig.sender, 0, 0);
     WAIT(said(0, "MDEV"));
+    assert_false(lane(0)->held);
     assert_false(sender_is_throttled(o->send));
     assert_int_equal(lane(0)->data_len, strlen(small));
     assert_memory_equal(lane(0)->data, small, strlen(small));
@@ -1059,6 +1061,7 @@ static void a_file_that_is_held_back_can_be_stopped(void **state)
     assert_false(sender_is_throttled(next->send));
     cancel(o, XFER_CANCELLED, false);
     WAIT(said(0, "MDEVMDEV")); /* and the next one has its own rate: none */
+    assert_false(lane(0)->held);
     assert_false(sender_is_throttled(next->send));
 }
 
