@@ -71,6 +71,7 @@ int cmd_limit(struct ctl *ctl, const struct arguments *args);
 int cmd_list(struct ctl *ctl, const struct arguments *args);
 int cmd_pause(struct ctl *ctl, const struct arguments *args);
 int cmd_ping(struct ctl *ctl, const struct arguments *args);
+int cmd_reload(struct ctl *ctl, const struct arguments *args);
 int cmd_resume(struct ctl *ctl, const struct arguments *args);
 int cmd_retry(struct ctl *ctl, const struct arguments *args);
 int cmd_send(struct ctl *ctl, const struct arguments *args);

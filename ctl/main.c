@@ -45,6 +45,7 @@ const struct command ctl_commands[] = {
     {"drain", "", "take no more requests; return when no job is left", NULL, 0, 0, cmd_drain},
     {"limit", "[RATE]", "show the limits, or set the bandwidth of all jobs together", NULL, 0, 1,
      cmd_limit},
+    {"reload", "", "have the daemon read its configuration again", NULL, 0, 0, cmd_reload},
     {"ping", "", "do both ranks answer?", NULL, 0, 0, cmd_ping},
     {"stats", "", "counters of the daemon", cmd_stats_options, 0, 0, cmd_stats},
     {"top", "", "the daemon and its jobs, live", cmd_top_options, 0, 0, cmd_top},

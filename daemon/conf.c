@@ -27,16 +27,17 @@
 #include "proto/units.h"
 
 enum type {
-    TYPE_PATH,   /* text, an absolute path */
-    TYPE_TEXT,   /* anything that fits */
-    TYPE_MODE,   /* octal, int */
-    TYPE_SOURCE, /* the same, or "source" as -1 */
-    TYPE_COUNT,  /* int64_t */
-    TYPE_SIZE,   /* int64_t, with units */
-    TYPE_TIME,   /* double, seconds, with units */
-    TYPE_LEVEL,  /* enum log_level, int */
-    TYPE_CHOICE, /* one of choices, as its index, int */
-    TYPE_BOOL,   /* yes or no, bool */
+    TYPE_PATH,    /* text, an absolute path */
+    TYPE_PROGRAM, /* the same, or empty */
+    TYPE_TEXT,    /* anything that fits */
+    TYPE_MODE,    /* octal, int */
+    TYPE_SOURCE,  /* the same, or "source" as -1 */
+    TYPE_COUNT,   /* int64_t */
+    TYPE_SIZE,    /* int64_t, with units */
+    TYPE_TIME,    /* double, seconds, with units */
+    TYPE_LEVEL,   /* enum log_level, int */
+    TYPE_CHOICE,  /* one of choices, as its index, int */
+    TYPE_BOOL,    /* yes or no, bool */
 };
 
 /* When does a change in the file count? */
@@ -97,6 +98,9 @@ static const struct key {
      "seconds of silence after which the other rank counts as gone"},
     {"log", "level", TYPE_LEVEL, MEMBER(log_level), 0, 0, "error, warning, notice, info or debug",
      LIVE},
+    {"hook", "command", TYPE_PROGRAM, MEMBER(hook_command), 0, 0,
+     "a program that is run after each job; empty: none", LIVE},
+    {"hook", "timeout", TYPE_TIME, MEMBER(hook_timeout), 0, 86400, "how long it may take", LIVE},
 };
 #define KEYS (sizeof keys / sizeof keys[0])
 
@@ -136,6 +140,7 @@ int conf_init(struct conf *conf, struct xfer_error *err)
     conf->queue_retry_delay_max = 300;
     conf->queue_stall_timeout = 60;
     conf->log_level = LOG_LEVEL_NOTICE;
+    conf->hook_timeout = 30;
     return 0;
 }
 
@@ -237,7 +242,8 @@ static int set_value(struct conf *conf, const struct key *key, const char *value
 
     switch (key->type) {
     case TYPE_PATH:
-        if (value[0] != '/')
+    case TYPE_PROGRAM:
+        if (value[0] != '/' && (key->type == TYPE_PATH || value[0] != '\0'))
             return error_set(err, XFER_CONFIG, "\"%s\" is no absolute path", value);
         /* fallthrough */
     case TYPE_TEXT:
@@ -490,6 +496,8 @@ int conf_check(const struct conf *conf, struct xfer_error *err)
                          conf->peer_agent);
     if (!is_plain_word(conf->peer_user))
         return error_set(err, XFER_CONFIG, "peer.user: \"%s\" is no user name", conf->peer_user);
+    if (conf->hook_timeout <= 0)
+        return error_set(err, XFER_CONFIG, "hook.timeout: no program ends in no time");
     return 0;
 }
 
@@ -523,6 +531,7 @@ static void format_value(const struct conf *conf, const struct key *key, char *o
 
     switch (key->type) {
     case TYPE_PATH:
+    case TYPE_PROGRAM:
     case TYPE_TEXT:
         snprintf(out, size, "%s", place);
         return;
@@ -575,6 +584,34 @@ size_t conf_keys(void)
 bool conf_is_live(size_t i)
 {
     return i < KEYS && keys[i].effect == LIVE;
+}
+
+void conf_name(size_t i, char name[CONF_NAME_SIZE])
+{
+    name[0] = '\0';
+    if (i < KEYS)
+        snprintf(name, CONF_NAME_SIZE, "%s.%s", keys[i].section, keys[i].name);
+}
+
+bool conf_is_same(const struct conf *a, const struct conf *b, size_t i)
+{
+    const char *x = (const char *)a + keys[i].offset, *y = (const char *)b + keys[i].offset;
+
+    switch (keys[i].type) {
+    case TYPE_PATH:
+    case TYPE_PROGRAM:
+    case TYPE_TEXT:
+        return strcmp(x, y) == 0;
+    default:
+        return memcmp(x, y, keys[i].size) == 0;
+    }
+}
+
+void conf_copy_live(struct conf *to, const struct conf *from)
+{
+    for (size_t i = 0; i < KEYS; i++)
+        if (keys[i].effect == LIVE)
+            memcpy((char *)to + keys[i].offset, (const char *)from + keys[i].offset, keys[i].size);
 }
 
 void conf_write(const struct conf *conf, FILE *out)

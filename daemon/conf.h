@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * The daemon's configuration: built-in defaults, then the INI file, then -o SECTION.KEY=VALUE, one
- * table of keys for all three. Read once at start; the ranks on this machine read the same file and
- * the same -o's.
+ * table of keys for all three. Read at start, and again when a reload is asked for (reread.h); the
+ * ranks on this machine are told by the supervisor what it has read.
  */
 #ifndef XFER_DAEMON_CONF_H
 #define XFER_DAEMON_CONF_H
@@ -15,6 +15,8 @@
 #include "proto/error.h"
 #include "proto/places.h"
 
+#define CONF_NAME_SIZE 64 /* "SECTION.KEY" and its NUL */
+
 struct conf {
     struct places places; /* the defaults that it started from */
 
@@ -22,7 +24,7 @@ struct conf {
     int control_mode;        /* default 0660 for the service, 0600 for a private daemon */
     char control_group[256]; /* "" : leave it; default "xfer" for the service when that group exists
                               */
-    char control_admins[1024]; /* user names, uids or @groups, blank- or comma-separated */
+    char control_admins[4096]; /* user names, uids or @groups, blank- or comma-separated */
 
     char queue_database[XFER_PATH_SIZE];
     int64_t queue_history;        /* finished jobs that are kept, default 100000 */
@@ -53,6 +55,9 @@ struct conf {
     int64_t link_timeout; /* seconds of silence, 10 .. 3600, default 30 */
 
     int log_level; /* enum log_level, default notice */
+
+    char hook_command[XFER_PATH_SIZE]; /* a program that is run after each job; "": none */
+    double hook_timeout;               /* seconds that it may take, default 30 */
 };
 
 /* Defaults for this process (uid, environment). */
@@ -84,5 +89,11 @@ size_t conf_keys(void);
 char *conf_assignment(const struct conf *conf, size_t i);
 /* Can the i-th change while the daemon runs? Else a change counts at the next start. */
 bool conf_is_live(size_t i);
+/* Its "SECTION.KEY". */
+void conf_name(size_t i, char name[CONF_NAME_SIZE]);
+/* Has it the same value in both? */
+bool conf_is_same(const struct conf *a, const struct conf *b, size_t i);
+/* What can change while the daemon runs, from one to the other. */
+void conf_copy_live(struct conf *to, const struct conf *from);
 
 #endif

@@ -17,6 +17,12 @@
 #include <time.h>
 #include <unistd.h>
 
+/* Does a descriptor come along? */
+static bool has_descriptor(uint32_t kind)
+{
+    return kind == HANDOFF_LISTENER || kind == HANDOFF_SETTINGS || kind == HANDOFF_ENDED;
+}
+
 int handoff_connect(const char *path, int rank, int64_t generation, struct xfer_error *err)
 {
     struct handoff_message hello = {.kind = HANDOFF_REGISTER,
@@ -66,7 +72,7 @@ int handoff_send(int fd, const struct handoff_message *m, struct xfer_error *err
 
     out.text[sizeof out.text - 1] = '\0';
     out.fd = -1; /* descriptors mean nothing on the other side: it goes as SCM_RIGHTS */
-    if (m->kind == HANDOFF_LISTENER) {
+    if (has_descriptor(m->kind)) {
         struct cmsghdr *c;
 
         msg.msg_control = control.room;
@@ -158,7 +164,7 @@ int handoff_receive(int fd, struct handoff_message *m, struct xfer_error *err)
     }
     if ((size_t)n != sizeof *m || (msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) || extra ||
         memchr(m->text, '\0', sizeof m->text) == NULL || m->kind < HANDOFF_REGISTER ||
-        m->kind > HANDOFF_STOP || (m->kind == HANDOFF_LISTENER) != (taken >= 0)) {
+        m->kind >= HANDOFF_KINDS || has_descriptor(m->kind) != (taken >= 0)) {
         error_set(err, XFER_PROTOCOL,
                   "a message on the supervisor's channel that is none of its own");
         goto refused;

@@ -4,10 +4,22 @@
  * in the runtime directory. mpiexec closes all descriptors, so the ranks connect to it by a path
  * that they are given. Small fixed messages, one struct each way, same binary on both ends.
  *
- *   rank -> supervisor   REGISTER {generation, rank, pid}, READY {text}, TICK {}, STATUS {text},
- * FAILED {text} supervisor -> rank   LISTENER (rank 0 only; the listening socket by SCM_RIGHTS),
- * STOP {} End of file on the rank's side: the supervisor is gone; the rank ends in order, by
- * itself.
+ *   rank -> supervisor
+ *     REGISTER {generation, rank, pid}, READY {text}, TICK {}, STATUS {text}, FAILED {text}
+ *     RELOAD {}             rank 0 was asked to have the configuration reread; one at a time
+ *     APPLIED {number}      the SETTINGS of that number hold
+ *     ENDED {number, text}  of rank 0: a job has ended, its number, state, and (by SCM_RIGHTS)
+ *                           sealed memory with the job object
+ *   supervisor -> rank
+ *     LISTENER              rank 0 only; the listening socket by SCM_RIGHTS
+ *     SETTINGS {number}     settings.h, by SCM_RIGHTS; each number is higher than the last one's
+ *     RELOADED {number, text}
+ *                           answers RELOAD, when the settings hold everywhere: number 0 and the
+ *                           names of both kinds of struct reread_changes, with an LF between them;
+ *                           else an error's code and text
+ *     STOP {}
+ *
+ * End of file on the rank's side: the supervisor is gone; the rank ends in order, by itself.
  */
 #ifndef XFER_DAEMON_HANDOFF_H
 #define XFER_DAEMON_HANDOFF_H
@@ -24,7 +36,13 @@ enum handoff_kind {
     HANDOFF_TICK,
     HANDOFF_STATUS,
     HANDOFF_FAILED,
-    HANDOFF_STOP
+    HANDOFF_STOP,
+    HANDOFF_RELOAD,
+    HANDOFF_SETTINGS,
+    HANDOFF_APPLIED,
+    HANDOFF_RELOADED,
+    HANDOFF_ENDED,
+    HANDOFF_KINDS
 };
 
 /* Rank 0 sends TICK this often from READY on; one that is silent for HANDOFF_SILENCE is taken for
@@ -40,8 +58,9 @@ struct handoff_message {
     int32_t rank;
     int64_t generation;
     int64_t pid;
-    char text[1024];
-    int fd; /* LISTENER: the descriptor, owned by the receiver of it; else -1 */
+    int64_t number;
+    char text[XFER_KEY_NAMES_SIZE];
+    int fd; /* LISTENER, SETTINGS, ENDED: the descriptor, owned by the receiver of it; else -1 */
 };
 
 /* The rank's end: connect (blocking, at start) and register. Returns the descriptor (CLOEXEC, then

@@ -278,9 +278,12 @@ char **launch_environment(const struct launch_options *o, char *const *from, str
             continue;
         add_word(&w, "%s", from[i]);
     }
-    if (!home) {
-        const struct passwd *pw = getpwuid(geteuid());
+    if (!home) { /* while a reload asks on a worker */
+        struct passwd room, *pw = NULL;
+        char text[4096];
 
+        if (getpwuid_r(geteuid(), &room, text, sizeof text, &pw) != 0)
+            pw = NULL;
         add_word(&w, "HOME=%s", pw != NULL ? pw->pw_dir : o->runtime);
     }
     add_word(&w, "TMPDIR=%s", o->runtime);

@@ -20,6 +20,7 @@
 
 #include "daemon/conf.h"
 #include "daemon/control/admins.h"
+#include "daemon/hooks.h"
 #include "daemon/log.h"
 #include "daemon/rank.h"
 #include "daemon/supervise.h"
@@ -39,6 +40,7 @@ enum role { ROLE_SUPERVISOR, ROLE_RANK, ROLE_REFUSED };
 struct arguments {
     const char *file; /* -c; NULL: the usual place */
     char file_path[PATH_MAX];
+    bool had_file;                            /* in the usual place, when it was read first */
     const char *assignments[ASSIGNMENTS_MAX]; /* -o */
     size_t n_assignments;
     bool check_config;
@@ -104,6 +106,18 @@ static bool parse_whole(const char *text, long long max, long long *value)
     errno = 0;
     *value = strtoll(text, &end, 10);
     return text[0] >= '0' && text[0] <= '9' && *end == '\0' && errno == 0 && *value <= max;
+}
+
+/* Later the working directory is another. Links stay: what they lead to may be another then. */
+static void make_absolute(struct arguments *a)
+{
+    char here[PATH_MAX];
+
+    if (a->file == NULL || a->file[0] == '/' || getcwd(here, sizeof here) == NULL ||
+        (size_t)snprintf(a->file_path, sizeof a->file_path, "%s/%s", here, a->file) >=
+            sizeof a->file_path)
+        return;
+    a->file = a->file_path;
 }
 
 /* -1: go on; else the exit status. */
@@ -175,27 +189,30 @@ static int parse(int argc, char **argv, struct arguments *a)
         log_error("what is \"%s\"? xferd takes options alone", argv[optind]);
         return wrong_usage();
     }
-    /* Later the working directory is another. */
-    if (a->file != NULL && realpath(a->file, a->file_path) != NULL)
-        a->file = a->file_path;
+    make_absolute(a);
     return -1;
 }
 
-static int check_names(const struct conf *conf, struct xfer_error *err)
+/* What this host knows of names and files. In the settings of a daemon administrators become
+ * numbers here, since who asks them later must not ask a directory service. */
+static int check_host(struct conf *conf, bool resolve, struct xfer_error *err)
 {
-    struct admins *admins;
+    char numbers[sizeof conf->control_admins];
     gid_t gid;
 
-    if (conf_group(conf, &gid, err) < 0)
+    if (conf_group(conf, &gid, err) < 0 ||
+        admins_resolve(conf->control_admins, numbers, sizeof numbers, err) < 0 ||
+        hooks_check(conf->hook_command, err) < 0)
         return -1;
-    admins = admins_create(conf->control_admins, err);
-    admins_destroy(admins);
-    return admins != NULL ? 0 : -1;
+    if (resolve)
+        memcpy(conf->control_admins, numbers, sizeof numbers);
+    return 0;
 }
 
-static int read_settings(void *user, struct conf *conf, struct xfer_error *err)
+/* must_exist: also the file in the usual place. */
+static int read_settings(const struct arguments *a, bool must_exist, struct conf *conf,
+                         struct xfer_error *err)
 {
-    const struct arguments *a = user;
 
     if (conf_init(conf, err) < 0)
         return -1;
@@ -203,7 +220,7 @@ static int read_settings(void *user, struct conf *conf, struct xfer_error *err)
     if (a->rank.handoff == NULL) {
         const char *file = a->file != NULL ? a->file : conf->places.config;
 
-        if (file[0] != '\0' && conf_read_file(conf, file, a->file != NULL, err) < 0)
+        if (file[0] != '\0' && conf_read_file(conf, file, a->file != NULL || must_exist, err) < 0)
             return -1;
     }
     for (size_t i = 0; i < a->n_assignments; i++)
@@ -211,7 +228,16 @@ static int read_settings(void *user, struct conf *conf, struct xfer_error *err)
             return error_prefix(err, "-o");
     if (conf_check(conf, err) < 0)
         return -1;
-    return a->serves ? check_names(conf, err) : 0;
+    return a->serves ? check_host(conf, !a->check_config, err) : 0;
+}
+
+/* For a reload, on a worker. A file that is gone then is being written, or was removed by mistake:
+ * it does not mean the defaults. */
+static int reread_settings(void *user, struct conf *conf, struct xfer_error *err)
+{
+    const struct arguments *a = user;
+
+    return read_settings(a, a->had_file, conf, err);
 }
 
 /* ---- who am I? ------------------------------------------------------------------------------ */
@@ -289,7 +315,7 @@ static void limit_orphan(void)
 
 static int supervise(const struct conf *conf, struct arguments *a)
 {
-    struct supervise_options options = {.conf = conf, .reread = read_settings, .user = a};
+    struct supervise_options options = {.conf = conf, .reread = reread_settings, .user = a};
     char program[XFER_PATH_SIZE];
     ssize_t n = readlink("/proc/self/exe", program, sizeof program - 1);
 
@@ -327,10 +353,11 @@ int main(int argc, char **argv)
     /* A rank of a supervisor is told what that one has found good. */
     arguments.serves = arguments.check_config || role == ROLE_SUPERVISOR ||
                        (arguments.rank.handoff == NULL && arguments.rank.expected_rank == 0);
-    if (read_settings(&arguments, &conf, &err) < 0) {
+    if (read_settings(&arguments, false, &conf, &err) < 0) {
         log_error("%s", err.text);
         return EXIT_USAGE;
     }
+    arguments.had_file = access(conf.places.config, F_OK) == 0;
     if (arguments.check_config) {
         conf_write(&conf, stdout);
         return end_of_output();
@@ -340,6 +367,10 @@ int main(int argc, char **argv)
     set_descriptor_limit();
     if (role == ROLE_RANK && arguments.rank.handoff != NULL)
         limit_orphan();
+    if (role == ROLE_RANK && arguments.rank.handoff == NULL) {
+        arguments.rank.reread = reread_settings;
+        arguments.rank.reread_user = &arguments;
+    }
     if (role == ROLE_RANK)
         return rank_run(&argc, &argv, &conf, &arguments.rank);
     return supervise(&conf, &arguments);

@@ -7,12 +7,24 @@
 
 #ifdef HAVE_LIBSYSTEMD
 
+#include <inttypes.h>
 #include <stdint.h>
 #include <systemd/sd-daemon.h>
+#include <time.h>
 
 void notify_ready(void)
 {
     sd_notify(0, "READY=1");
+}
+
+/* With Type=notify-reload the time tells systemd which READY=1 belongs to its request. */
+void notify_reloading(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%" PRIu64,
+               (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000);
 }
 
 void notify_stopping(void)
@@ -40,6 +52,10 @@ double notify_watchdog(void)
 #else
 
 void notify_ready(void)
+{
+}
+
+void notify_reloading(void)
 {
 }
 

@@ -6,6 +6,7 @@
 #define XFER_DAEMON_NOTIFY_H
 
 void notify_ready(void);
+void notify_reloading(void); /* until the next notify_ready() */
 void notify_stopping(void);
 void notify_status(const char *text); /* one line for "systemctl status" */
 void notify_alive(void);              /* the watchdog, where one was asked for */

@@ -18,6 +18,7 @@
 
 #include "daemon/control/queue.h"
 #include "daemon/control/server.h"
+#include "daemon/errands.h"
 #include "daemon/handoff.h"
 #include "daemon/link/link.h"
 #include "daemon/listen.h"
@@ -25,6 +26,7 @@
 #include "daemon/receiving.h"
 #include "daemon/runtime.h"
 #include "daemon/send/sender.h"
+#include "daemon/settings.h"
 #include "daemon/work/pool.h"
 
 #define HEARTBEAT      5.0  /* seconds between questions; link.timeout is two of them at least */
@@ -40,7 +42,7 @@
 enum leaving { STAY, STOPPING, LEAVING };
 
 struct rank {
-    const struct conf *conf;
+    struct conf conf; /* in effect */
     const struct rank_options *options;
     struct ev_loop *loop;
     int rank;
@@ -54,6 +56,7 @@ struct rank {
     int listen_fd;
     struct queue *queue;
     struct sender *sender;
+    struct errands *errands;
     struct server *server;
 
     /* rank 1 */
@@ -97,6 +100,35 @@ static int fail(struct rank *r, const struct xfer_error *err)
 
 static void stop(struct rank *r, const char *why);
 
+/* What can change in r->conf has changed. */
+static void apply_conf(void *user)
+{
+    struct rank *r = user;
+
+    log_set_level((enum log_level)r->conf.log_level);
+    if (r->server)
+        server_apply_conf(r->server, &r->conf);
+}
+
+static void take_settings(struct rank *r, const struct handoff_message *m)
+{
+    struct handoff_message applied = {.kind = HANDOFF_APPLIED,
+                                      .rank = r->rank,
+                                      .generation = r->options->generation,
+                                      .pid = getpid(),
+                                      .number = m->number,
+                                      .fd = -1};
+    struct xfer_error err = XFER_ERROR_INIT;
+
+    if (settings_take(m->fd, &r->conf, &err) < 0)
+        log_error("new settings do not hold here: %s", err.text);
+    else
+        apply_conf(r);
+    log_debug("settings %lld hold", (long long)m->number);
+    if (handoff_send(r->handoff_fd, &applied, &err))
+        log_debug("%s", err.text);
+}
+
 static void on_handoff(struct ev_loop *loop, struct ev_io *w, int revents)
 {
     struct rank *r = w->data;
@@ -106,10 +138,14 @@ static void on_handoff(struct ev_loop *loop, struct ev_io *w, int revents)
 
     (void)revents;
     while ((n = handoff_receive(r->handoff_fd, &m, &err)) > 0) {
-        if (m.fd >= 0)
-            close(m.fd);
         if (m.kind == HANDOFF_STOP)
             stop(r, "the supervisor asked for it");
+        else if (m.kind == HANDOFF_SETTINGS)
+            take_settings(r, &m);
+        else if (m.kind == HANDOFF_RELOADED && r->errands)
+            errands_take(r->errands, &m);
+        if (m.fd >= 0)
+            close(m.fd);
     }
     if (n == 0)
         return;
@@ -290,7 +326,7 @@ static int take_listener(struct rank *r, struct xfer_error *err)
         r->listen_fd = m.fd;
         return 0;
     }
-    r->listener = listener_create(r->conf, err);
+    r->listener = listener_create(&r->conf, err);
     if (!r->listener)
         return -1;
     r->listen_fd = listener_fd(r->listener);
@@ -303,19 +339,36 @@ static int describe(const struct rank *r, char **text)
     const struct link_peer *peer = r->link ? link_peer(r->link) : NULL;
 
     if (peer)
-        return asprintf(text, "socket %s, peer %s, receiving root %s", r->conf->control_socket,
+        return asprintf(text, "socket %s, peer %s, receiving root %s", r->conf.control_socket,
                         peer->host, peer->root);
-    if (r->conf->peer_host[0])
-        return asprintf(text, "socket %s, peer %s away", r->conf->control_socket,
-                        r->conf->peer_host);
-    return asprintf(text, "socket %s, the other rank down", r->conf->control_socket);
+    if (r->conf.peer_host[0])
+        return asprintf(text, "socket %s, peer %s away", r->conf.control_socket, r->conf.peer_host);
+    return asprintf(text, "socket %s, the other rank down", r->conf.control_socket);
+}
+
+static int make_errands(struct rank *r, struct xfer_error *err)
+{
+    const struct errands_options options = {.handoff_fd = &r->handoff_fd,
+                                            .loop = r->loop,
+                                            .pool = r->pool,
+                                            .conf = &r->conf,
+                                            .reread = r->options->reread,
+                                            .reread_user = r->options->reread_user,
+                                            .changed = apply_conf,
+                                            .user = r};
+
+    r->errands = errands_create(&options, err);
+    if (r->errands && r->handoff_fd < 0 && r->conf.hook_command[0])
+        log_warning("hook.command: no hook is run, since an MPI launcher has started this daemon "
+                    "and not xferd itself");
+    return r->errands ? 0 : -1;
 }
 
 /* Without a link what it is asked to send waits. */
 static int start_sending(struct rank *r, struct xfer_error *err)
 {
     struct server_options options = {.loop = r->loop,
-                                     .conf = r->conf,
+                                     .conf = &r->conf,
                                      .link = r->link,
                                      .queue = r->queue,
                                      .generation = r->options->generation};
@@ -325,6 +378,10 @@ static int start_sending(struct rank *r, struct xfer_error *err)
         return -1;
     if (take_listener(r, err))
         return -1;
+    if (make_errands(r, err))
+        return -1;
+    options.errands = &errands_of_server;
+    options.errands_user = r->errands;
     options.listen_fd = r->listen_fd;
     options.sender = r->sender;
     if (gethostname(options.host, sizeof(options.host) - 1))
@@ -332,6 +389,7 @@ static int start_sending(struct rank *r, struct xfer_error *err)
     r->server = server_create(&options, err);
     if (!r->server)
         return -1;
+    errands_serve(r->errands, r->server);
     if (describe(r, &ready) < 0)
         return error_set_errno(err, ENOMEM, "ready");
     error_clean(ready);
@@ -352,10 +410,10 @@ static int start_receiving(struct rank *r, struct xfer_error *err)
 /* The root is opened before the handshake, so that rank 0 hears when it can't be. */
 static void open_store(struct rank *r, struct xfer_error *refuse)
 {
-    struct store_options options = {.root = r->conf->store_root,
-                                    .dir_mode = (unsigned)r->conf->store_dir_mode,
-                                    .file_mode = r->conf->store_file_mode,
-                                    .reserve = (uint64_t)r->conf->store_reserve};
+    struct store_options options = {.root = r->conf.store_root,
+                                    .dir_mode = (unsigned)r->conf.store_dir_mode,
+                                    .file_mode = r->conf.store_file_mode,
+                                    .reserve = (uint64_t)r->conf.store_reserve};
 
     r->store = store_open(&options, LOCK_WAIT, refuse);
 }
@@ -363,10 +421,10 @@ static void open_store(struct rank *r, struct xfer_error *refuse)
 /* Before the handshake, which tells the other rank whose queue this is. */
 static int open_queue(struct rank *r, struct xfer_error *err)
 {
-    struct queue_options options = {.path = r->conf->queue_database,
+    struct queue_options options = {.path = r->conf.queue_database,
                                     .lock_wait = LOCK_WAIT,
-                                    .keep_jobs = r->conf->queue_history,
-                                    .keep_seconds = r->conf->queue_history_time,
+                                    .keep_jobs = r->conf.queue_history,
+                                    .keep_seconds = r->conf.queue_history_time,
                                     .same_supervisor = r->options->generation > 1};
 
     r->queue = queue_open(r->loop, &options, err);
@@ -378,12 +436,12 @@ static int start(struct rank *r, struct xfer_error *err)
     struct xfer_error refuse = XFER_ERROR_INIT;
     struct link_options options = {.rank = r->rank,
                                    .peer = 1 - r->rank,
-                                   .lanes = (uint32_t)r->conf->link_lanes,
-                                   .chunk = (uint32_t)r->conf->link_chunk,
+                                   .lanes = (uint32_t)r->conf.link_lanes,
+                                   .chunk = (uint32_t)r->conf.link_chunk,
                                    .runtime = r->options->runtime,
                                    .heartbeat = HEARTBEAT,
                                    .handshake = HANDSHAKE,
-                                   .silence = (double)r->conf->link_timeout};
+                                   .silence = (double)r->conf.link_timeout};
 
     if (r->rank == 0) {
         if (open_queue(r, err) < 0)
@@ -432,6 +490,7 @@ static int wind_up(struct rank *r)
 
     sender_destroy(r->sender); /* what hangs on a worker must not tell those who go next */
     server_destroy(r->server);
+    errands_destroy(r->errands);
     queue_close(r->queue, RECORD_LAST);
     listener_destroy(r->listener);
     if (r->pool && !pool_drain(r->pool, 1.0))
@@ -449,7 +508,7 @@ static int wind_up(struct rank *r)
 
 int rank_run(int *argc, char ***argv, const struct conf *conf, const struct rank_options *options)
 {
-    struct rank r = {.conf = conf,
+    struct rank r = {.conf = *conf,
                      .options = options,
                      .handoff_fd = -1,
                      .listen_fd = -1,

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "daemon/conf.h"
+#include "daemon/reread.h"
 
 struct rank_options {
     const char
@@ -19,6 +20,8 @@ struct rank_options {
     int64_t generation; /* from 1; 0: no supervisor */
     bool alone; /* rank 0 without the other one and without MPI: takes requests, which wait */
     int expected_rank; /* what the launcher said in the environment or arguments; -1: nothing */
+    reread_function *reread; /* for a reload where there is no supervisor */
+    void *reread_user;
 };
 
 /* Runs until stopped. argc, argv go to MPI_Init. Returns the exit status of the process. */

@@ -122,9 +122,9 @@ static void drain(struct member *m)
 
         if (r == 0)
             return;
-        if (r > 0 && in.fd >= 0) /* nothing that a rank sends carries one */
-            close(in.fd);
         if (r < 0 || (m->rank < 0 && enroll(m, &in) < 0)) {
+            if (r > 0 && in.fd >= 0)
+                close(in.fd);
             close_connection(m);
             if (m->rank < 0)
                 release(m);
@@ -134,6 +134,8 @@ static void drain(struct member *m)
         }
         if (in.kind != HANDOFF_REGISTER)
             m->ranks->events.message(m->ranks->user, m->rank, &in);
+        if (in.fd >= 0)
+            close(in.fd);
         if (m->ranks == NULL || m->fd < 0) /* the callback may have ended the generation */
             return;
     }

@@ -18,7 +18,8 @@ struct ranks;
 
 struct ranks_events {
     void (*registered)(void *user, int rank);
-    void (*message)(void *user, int rank, const struct handoff_message *m);
+    /* m->fd, where there is one, is closed after it, unless it was taken and set to -1. */
+    void (*message)(void *user, int rank, struct handoff_message *m);
     /* It died, or hung up first and died then: told twice in that case; see ranks_alive(). */
     void (*gone)(void *user, int rank);
 };

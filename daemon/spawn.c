@@ -13,7 +13,7 @@
 /* In the child: nothing that could take a lock. Does not return. */
 static void execute(const struct spawn_options *o, pid_t parent, int report)
 {
-    int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    int input = o->input > 0 ? o->input : open("/dev/null", O_RDONLY | O_CLOEXEC);
     int output = o->output >= 0 ? o->output : STDERR_FILENO;
     sigset_t none;
     int saved;
@@ -23,7 +23,7 @@ static void execute(const struct spawn_options *o, pid_t parent, int report)
     signal(SIGPIPE, SIG_DFL);
     setsid(); /* Ctrl-C at the terminal is for the supervisor alone, and no remote shell can ask for
                  a password there */
-    if (null < 0 || dup2(null, STDIN_FILENO) < 0 || dup2(output, STDOUT_FILENO) < 0 ||
+    if (input < 0 || dup2(input, STDIN_FILENO) < 0 || dup2(output, STDOUT_FILENO) < 0 ||
         dup2(output, STDERR_FILENO) < 0 || chdir("/") < 0)
         goto failed;
     if (prctl(PR_SET_PDEATHSIG, o->death_signal) < 0)
@@ -39,24 +39,45 @@ failed:
     _exit(127);
 }
 
-pid_t spawn_start(const struct spawn_options *o, struct xfer_error *err)
+pid_t spawn_start_unwatched(const struct spawn_options *o, int *report, struct xfer_error *err)
 {
     pid_t parent = getpid(), pid;
-    int report[2];
-    int wrong = 0;
+    int ends[2];
 
-    if (pipe2(report, O_CLOEXEC) < 0)
+    if (pipe2(ends, O_CLOEXEC) < 0)
         return error_set_errno(err, errno, "no pipe to %s", o->path);
     pid = fork();
     if (pid == 0)
-        execute(o, parent, report[1]);
+        execute(o, parent, ends[1]);
     if (pid < 0)
         error_set_errno(err, errno, "no process for %s", o->path);
-    close(report[1]);
-    if (pid > 0 && read(report[0], &wrong, sizeof wrong) == (ssize_t)sizeof wrong) {
+    close(ends[1]);
+    if (pid < 0)
+        close(ends[0]);
+    else
+        *report = ends[0];
+    return pid;
+}
+
+int spawn_report(int report)
+{
+    int wrong = 0;
+
+    return read(report, &wrong, sizeof wrong) == (ssize_t)sizeof wrong ? wrong : 0;
+}
+
+pid_t spawn_start(const struct spawn_options *o, struct xfer_error *err)
+{
+    int report, wrong;
+    pid_t pid = spawn_start_unwatched(o, &report, err);
+
+    if (pid < 0)
+        return -1;
+    wrong = spawn_report(report);
+    if (wrong != 0) {
         pid = -1; /* the event loop reaps it */
         error_set_errno(err, wrong, "%s could not be started", o->path);
     }
-    close(report[0]);
+    close(report);
     return pid;
 }

@@ -15,7 +15,7 @@
 #include "daemon/log.h"
 #include "daemon/notify.h"
 #include "daemon/orphans.h"
-#include "daemon/reread.h"
+#include "daemon/sealed.h"
 
 #define PROBE_SECONDS 20.0 /* until the other host must have answered */
 
@@ -30,6 +30,8 @@ static void on_registered(void *user, int rank)
 
     if (rank == 0 && ranks_send(s->ranks, 0, &m, &err) < 0)
         states_end(s, "rank 0 does not take the control socket: %s", err.text);
+    else
+        reload_registered(s, rank);
 }
 
 static void tell_ready(struct supervisor *s, const char *text)
@@ -70,7 +72,22 @@ static void take_refusal(struct supervisor *s, int rank, const char *text)
     states_end(s, "rank %d cannot serve", rank);
 }
 
-static void on_message(void *user, int rank, const struct handoff_message *m)
+/* A job has ended. */
+static void take_end(struct supervisor *s, struct handoff_message *m)
+{
+    int state = job_state_by_name(m->text);
+    struct xfer_error err = XFER_ERROR_INIT;
+    size_t len;
+
+    if (state < 0 || m->number <= 0 || sealed_check(m->fd, XFER_HOOK_INPUT_MAX, &len, &err) < 0) {
+        log_warning("rank 0 tells of a job %" PRId64 " that cannot be: %s", m->number, err.text);
+        return;
+    }
+    hooks_job(s->hooks, m->number, state, m->fd);
+    m->fd = -1;
+}
+
+static void on_message(void *user, int rank, struct handoff_message *m)
 {
     struct supervisor *s = user;
 
@@ -91,6 +108,17 @@ static void on_message(void *user, int rank, const struct handoff_message *m)
     case HANDOFF_FAILED:
         take_refusal(s, rank, m->text);
         break;
+    case HANDOFF_RELOAD:
+        if (rank == 0)
+            reload_wanted(s, true);
+        break;
+    case HANDOFF_APPLIED:
+        reload_applied(s, rank, m->number);
+        break;
+    case HANDOFF_ENDED:
+        if (rank == 0)
+            take_end(s, m);
+        break;
     default:
         log_debug("rank %d sends a message of kind %u", rank, m->kind);
     }
@@ -100,6 +128,8 @@ static void on_gone(void *user, int rank)
 {
     struct supervisor *s = user;
 
+    if (rank == 0 || rank == 1)
+        reload_gone(s, rank);
     states_end(s, "rank %d is gone", rank);
     states_look(s);
 }
@@ -120,6 +150,7 @@ static void on_child(struct ev_loop *loop, ev_child *w, int revents)
             states_end(s, "%s%s ended with status %d", states_aim(s), name,
                        WEXITSTATUS(w->rstatus));
     }
+    hooks_child(s->hooks, w->rpid, w->rstatus);
     states_look(s);
 }
 
@@ -167,11 +198,9 @@ static void on_terminate(struct ev_loop *loop, ev_signal *w, int revents)
 
 static void on_hangup(struct ev_loop *loop, ev_signal *w, int revents)
 {
-    struct supervisor *s = w->data;
-
     (void)loop;
     (void)revents;
-    reread_tell(s->options->conf, s->options->reread, s->options->user);
+    reload_wanted(w->data, false);
 }
 
 /* ---- the whole ------------------------------------------------------------------------------ */
@@ -185,6 +214,12 @@ static int prepare(struct supervisor *s, struct xfer_error *err)
                                       .limit = PROBE_SECONDS,
                                       .due = states_due,
                                       .user = s};
+    const struct reread_options reread = {.loop = s->loop,
+                                          .running = &s->running,
+                                          .read = s->options->reread,
+                                          .read_user = s->options->user,
+                                          .done = reload_read,
+                                          .user = s};
     int open_mpi;
 
     if (launch_find(s->launcher, &open_mpi, err) < 0)
@@ -192,7 +227,7 @@ static int prepare(struct supervisor *s, struct xfer_error *err)
     s->listener = listener_create(s->options->conf, err);
     if (s->listener == NULL)
         return -1;
-    s->conf = *s->options->conf;
+    s->running = s->conf = *s->options->conf;
     if (listener_path(s->listener)[0] == '/') /* systemd's may be another than the configured one */
         snprintf(s->conf.control_socket, sizeof s->conf.control_socket, "%s",
                  listener_path(s->listener));
@@ -213,6 +248,11 @@ static int prepare(struct supervisor *s, struct xfer_error *err)
         .shared = runtime_shared(s->runtime),
         .handoff = runtime_handoff(s->runtime),
     };
+    s->hooks = hooks_create(s->loop, s->conf.control_socket, err);
+    s->reread = reread_create(&reread, err);
+    if (s->hooks == NULL || s->reread == NULL)
+        return -1;
+    reload_take_over(s);
     s->peer = peer_create(&peer, err);
     return s->peer != NULL ? 0 : -1;
 }
@@ -249,10 +289,13 @@ int supervise_run(const struct supervise_options *options)
     if (prepare(&s, &err) < 0) {
         log_error("%s", err.text);
     } else {
+
         states_start(&s, false);
         ev_run(s.loop, 0);
     }
     peer_destroy(s.peer);
+    reread_destroy(s.reread);
+    hooks_destroy(s.hooks);
     ranks_destroy(s.ranks);
     runtime_destroy(s.runtime);
     listener_destroy(s.listener);

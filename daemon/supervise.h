@@ -7,13 +7,12 @@
 #define XFER_DAEMON_SUPERVISE_H
 
 #include "daemon/conf.h"
-#include "proto/error.h"
+#include "daemon/reread.h"
 
 struct supervise_options {
     const struct conf *conf;
-    const char *program; /* absolute path of xferd */
-    /* On SIGHUP: the settings as they would be at a start now. */
-    int (*reread)(void *user, struct conf *conf, struct xfer_error *err);
+    const char *program;     /* absolute path of xferd */
+    reread_function *reread; /* for a reload */
     void *user;
 };
 

@@ -38,6 +38,7 @@
 #define LOOK_SECONDS         0.05 /* between looks at what is left of a killed generation */
 #define END_SECONDS          0.8  /* for killed processes to go away while stopping */
 #define COMPLAIN_SECONDS     5.0  /* ... else */
+#define HOOK_SECONDS         3.5  /* for hooks to come to an end while stopping */
 #define FIRST_ATTEMPTS       3    /* starts without any success after which it is given up */
 
 /* For how long things take: unlike the loop's, this clock is never set. */
@@ -57,11 +58,20 @@ static void set_timer(struct supervisor *s, double seconds)
     ev_timer_start(s->loop, &s->timer);
 }
 
+static void leave(void *user)
+{
+    struct supervisor *s = user;
+
+    ev_break(s->loop, EVBREAK_ALL);
+}
+
 static void finish(struct supervisor *s, int status)
 {
     s->state = OVER;
     s->status = status;
-    ev_break(s->loop, EVBREAK_ALL);
+    ev_timer_stop(s->loop, &s->timer);
+    if (!hooks_wait(s->hooks, leave, s))
+        leave(s);
 }
 
 /* ---- the end of a generation ---------------------------------------------------------------- */
@@ -207,6 +217,7 @@ void states_start(struct supervisor *s, bool alone)
     if (!alone)
         s->both_due = false;
     s->state = LAUNCHING;
+    s->reload.launched = s->reload.number;
     if (generation_start(&s->now, &s->launch, s->ranks, alone, &err) < 0)
         states_end(s, "%s", err.text);
     else
@@ -304,6 +315,7 @@ void states_stop(struct supervisor *s)
 {
     s->stopping = true;
     s->ending_since = seconds_now();
+    hooks_stop(s->hooks, HOOK_SECONDS);
     peer_cancel(s->peer);
     switch (s->state) {
     case RUNNING:
@@ -325,6 +337,7 @@ void states_stop(struct supervisor *s)
 
 void states_stop_now(struct supervisor *s)
 {
+    hooks_hurry(s->hooks);
     if (s->state != STOPPING)
         return;
     log_warning("told to stop a second time: the ranks are killed");

@@ -97,6 +97,35 @@ char *control_limits_encode(const struct control_limits *limits)
     return encode(&limits_fields, limits);
 }
 
+/* The names between ", " as an array. */
+static bool add_names(cJSON *object, const char *member, const char *names)
+{
+    cJSON *array = cJSON_AddArrayToObject(object, member);
+    bool ok = array != NULL;
+
+    while (ok && *names != '\0') {
+        size_t len = strcspn(names, ",");
+        char *name = strndup(names, len);
+        cJSON *item = name ? cJSON_CreateString(name) : NULL;
+
+        free(name);
+        ok = item && cJSON_AddItemToArray(array, item);
+        if (!ok)
+            cJSON_Delete(item);
+        names += len;
+        names += strspn(names, ", ");
+    }
+    return ok;
+}
+
+char *control_reload_encode(const char *changed, const char *restart)
+{
+    cJSON *object = cJSON_CreateObject();
+
+    return json_finish(object, object && add_names(object, "changed", changed) &&
+                                   add_names(object, "restart", restart));
+}
+
 char *control_stats_encode(const struct control_stats *stats)
 {
     cJSON *object = cJSON_CreateObject();

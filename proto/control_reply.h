@@ -94,6 +94,10 @@ struct control_limits {            /* what the limits.* methods answer; 0: none 
     int64_t user_jobs, user_bytes; /* unfinished jobs of a user, and their bytes */
     int64_t file_size;             /* bytes of a file */
 };
+struct control_reload { /* what daemon.reload answers: names of keys, separated by ", " */
+    char changed[XFER_KEY_NAMES_SIZE];
+    char restart[XFER_KEY_NAMES_SIZE];
+};
 struct control_event { /* params of the notification transfer.event */
     int64_t seq;
     int64_t job;
@@ -111,6 +115,7 @@ char *control_ping_encode(const struct control_ping *ping);
 char *control_stats_encode(const struct control_stats *stats);
 char *control_queue_encode(const struct control_queue *queue);
 char *control_limits_encode(const struct control_limits *limits);
+char *control_reload_encode(const char *changed, const char *restart);
 char *control_list_methods_encode(void);
 char *control_describe_encode(const struct method_spec *method);
 char *control_subscribed_encode(bool on); /* {"subscribed":true} */
@@ -157,6 +162,7 @@ int control_ping_parse(const char *json, struct control_ping *ping, struct xfer_
 int control_stats_parse(const char *json, struct control_stats *stats, struct xfer_error *err);
 int control_queue_parse(const char *json, struct control_queue *queue, struct xfer_error *err);
 int control_limits_parse(const char *json, struct control_limits *limits, struct xfer_error *err);
+int control_reload_parse(const char *json, struct control_reload *reload, struct xfer_error *err);
 /* The job objects of {"jobs":[...]} as JSON texts: *jobs is an array of *n strings, each and the
  * array freed by the caller. */
 int control_job_list_parse(const char *json, char ***jobs, size_t *n, struct xfer_error *err);

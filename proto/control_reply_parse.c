@@ -5,6 +5,7 @@
  * be what they are.
  */
 #include <cjson/cJSON.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -245,6 +246,41 @@ int control_limits_parse(const char *json, struct control_limits *limits, struct
 
     cJSON *tree = parse_object(json, err);
     int rc = tree ? json_get_fields(tree, &limits_fields, limits, err) : -1;
+    cJSON_Delete(tree);
+    return rc;
+}
+
+/* Members that a later daemon leaves out are empty. */
+static int get_names(const cJSON *tree, const char *member, char names[XFER_KEY_NAMES_SIZE],
+                     struct xfer_error *err)
+{
+    const cJSON *array = cJSON_GetObjectItemCaseSensitive(tree, member), *item;
+    size_t len = 0;
+
+    names[0] = '\0';
+    if (array && !cJSON_IsArray(array))
+        return error_set(err, XFER_PROTOCOL, "what the daemon sent: \"%s\" is no array", member);
+    cJSON_ArrayForEach(item, array)
+    {
+        if (!cJSON_IsString(item))
+            return error_set(err, XFER_PROTOCOL, "what the daemon sent: \"%s\" has no names",
+                             member);
+        len += (size_t)snprintf(names + len, XFER_KEY_NAMES_SIZE - len, "%s%s", len > 0 ? ", " : "",
+                                item->valuestring);
+        if (len >= XFER_KEY_NAMES_SIZE)
+            return error_set(err, XFER_PROTOCOL, "what the daemon sent: \"%s\" is too long",
+                             member);
+    }
+    return 0;
+}
+
+int control_reload_parse(const char *json, struct control_reload *reload, struct xfer_error *err)
+{
+    cJSON *tree = parse_object(json, err);
+    int rc = tree ? get_names(tree, "changed", reload->changed, err) : -1;
+
+    if (rc == 0)
+        rc = get_names(tree, "restart", reload->restart, err);
     cJSON_Delete(tree);
     return rc;
 }

@@ -77,6 +77,13 @@
 #define XFER_OFFER_BLOCKS_MAX 512  /* digests in one offer: larger files have larger blocks */
 #define XFER_JOB_LIST_MAX     1024 /* job numbers in one message between the ranks */
 
+/* settings, and hooks */
+#define XFER_KEY_NAMES_SIZE    2048 /* bytes of the names of all keys, with ", " between them */
+#define XFER_SETTINGS_MAX      (256 * 1024) /* bytes of all settings that can change live */
+#define XFER_HOOK_INPUT_MAX    (256 * 1024) /* bytes of a job object that is given to a hook */
+#define XFER_HOOKS_RUNNING_MAX 4            /* at once */
+#define XFER_HOOKS_WAITING_MAX 1000         /* ends of jobs that wait for their hook */
+
 /* the workers */
 #define XFER_WORKERS_MAX 64
 

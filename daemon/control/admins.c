@@ -17,6 +17,8 @@
 #define GROUPS_MAX   65536 /* NGROUPS_MAX of Linux */
 #define GROUPS_USUAL 64
 
+#define ALWAYS_ADMINS 2 /* root and the daemon's user, the first of uids */
+
 struct admins {
     uid_t *uids;
     gid_t *gids;
@@ -97,6 +99,31 @@ void admins_destroy(struct admins *a)
     free(a->uids);
     free(a->gids);
     free(a);
+}
+
+int admins_resolve(const char *text, char *numbers, size_t size, struct xfer_error *err)
+{
+    struct admins *a = admins_create(text, err);
+    size_t len = 0;
+
+    if (!a)
+        return -1;
+    memset(numbers, 0, size);
+    for (size_t i = 0; i < a->n_uids + a->n_gids && len < size; i++) {
+        bool is_user = i < a->n_uids;
+
+        if (i < ALWAYS_ADMINS)
+            continue;
+        len += (size_t)snprintf(numbers + len, size - len, "%s%s%u", len > 0 ? " " : "",
+                                is_user ? "" : "@",
+                                (unsigned)(is_user ? a->uids[i] : a->gids[i - a->n_uids]));
+    }
+    admins_destroy(a);
+    if (len >= size)
+        return error_set(err, XFER_CONFIG,
+                         "control.admins: as numbers they are longer than %zu bytes: name a group",
+                         size - 1);
+    return 0;
 }
 
 static bool has_gid(const struct admins *a, gid_t gid)

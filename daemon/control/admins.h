@@ -18,6 +18,10 @@ struct admins;
 struct admins *admins_create(const char *text, struct xfer_error *err);
 void admins_destroy(struct admins *a); /* NULL is fine */
 
+/* The same list with numbers for names, to be written in size bytes: for admins_create() where
+ * nothing may block. XFER_CONFIG also when it is too long. */
+int admins_resolve(const char *text, char *numbers, size_t size, struct xfer_error *err);
+
 /* The peer of a connected Unix socket as the kernel vouches for it: its user at the time of
  * connect(), and whether it is an administrator. Never blocks. */
 int admins_identify(const struct admins *a, int fd, uid_t *uid, bool *admin,

@@ -11,6 +11,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "daemon/control/admins.h"
 #include "daemon/control/client_impl.h"
 #include "daemon/control/reply.h"
 #include "daemon/log.h"
@@ -20,6 +21,16 @@
 uid_t client_uid(const struct client *c)
 {
     return c->uid;
+}
+
+void client_set_admin(struct client_links *links, const struct admins *admins)
+{
+    struct client *c = (struct client *)links;
+    struct xfer_error err = XFER_ERROR_INIT;
+    uid_t uid;
+
+    if (admins_identify(admins, c->fd, &uid, &c->admin, &err) < 0)
+        c->admin = false;
 }
 
 bool client_is_admin(const struct client *c)

@@ -154,6 +154,12 @@ int clients_add(struct clients *g, int fd, uid_t uid, bool admin, struct xfer_er
     return 0;
 }
 
+void clients_set_admins(struct clients *g, const struct admins *admins)
+{
+    for (struct list *at = g->all.next; at != &g->all; at = at->next)
+        client_set_admin(list_entry(at, struct client_links, all), admins);
+}
+
 void clients_fail(struct clients *g, const struct xfer_error *why)
 {
     for (struct list *at = g->all.next; at != &g->all; at = at->next)

@@ -16,6 +16,7 @@
 #include "proto/control_request.h"
 #include "proto/error.h"
 
+struct admins;
 struct clients;
 struct reply;
 
@@ -36,6 +37,9 @@ void clients_destroy(struct clients *g); /* NULL is fine; closes all, closed() i
 
 /* A new connection; fd (non-blocking, CLOEXEC) is taken, on failure too. */
 int clients_add(struct clients *g, int fd, uid_t uid, bool admin, struct xfer_error *err);
+
+/* Who of them is an administrator, anew. */
+void clients_set_admins(struct clients *g, const struct admins *admins);
 
 /* Give this error to all who are owed a reply. */
 void clients_fail(struct clients *g, const struct xfer_error *why);

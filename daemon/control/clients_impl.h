@@ -37,6 +37,8 @@ bool client_work(struct client_links *c);
 bool client_flush(struct client_links *c);
 /* All that is owed is given as that error. */
 void client_fail(struct client_links *c, const struct xfer_error *why);
+/* Is it one of these? One of whom the kernel does not tell that is none. */
+void client_set_admin(struct client_links *c, const struct admins *admins);
 /* The other end has gone for good. */
 void client_gone(struct client_links *c);
 

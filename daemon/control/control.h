@@ -14,6 +14,7 @@
 #include "daemon/control/list.h"
 #include "daemon/control/pinger.h"
 #include "daemon/control/queue.h"
+#include "daemon/control/reloader.h"
 #include "daemon/control/scheduler.h"
 #include "daemon/control/sizer.h"
 #include "daemon/link/link.h"
@@ -41,6 +42,7 @@ struct control {
     struct events *events;
     struct clients *clients;
     struct pinger *pinger;
+    struct reloader *reloader;
 
     struct list answers; /* jobs that have ended and whose replies are to be given */
     ev_timer answers_turn;

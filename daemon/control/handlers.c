@@ -216,6 +216,7 @@ static handler *const handlers[METHOD_COUNT] = {
     [METHOD_QUEUE_DRAIN] = handle_drain,
     [METHOD_LIMITS_GET] = handle_limits_get,
     [METHOD_LIMITS_SET] = handle_limits_set,
+    [METHOD_DAEMON_RELOAD] = handle_reload,
     [METHOD_EVENTS_SUBSCRIBE] = events_subscribe_handler,
     [METHOD_EVENTS_UNSUBSCRIBE] = events_unsubscribe_handler,
 };
@@ -231,6 +232,7 @@ static bool has_effect(enum method_id method)
     case METHOD_QUEUE_RESUME:
     case METHOD_QUEUE_DRAIN:
     case METHOD_LIMITS_SET:
+    case METHOD_DAEMON_RELOAD:
         return true;
     default:
         return false;

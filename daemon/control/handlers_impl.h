@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * The methods, for the files that they are in: handlers.c (which is which; system and events),
- * handlers_transfer.c, handlers_queue.c, handlers_limits.c. A handler gives the reply or has it
+ * handlers_transfer.c, handlers_queue.c, handlers_limits.c, handlers_daemon.c. A handler gives the
+ * reply or has it
  * wait; p may be gone with the reply.
  */
 #ifndef XFER_DAEMON_CONTROL_HANDLERS_IMPL_H
@@ -35,5 +36,6 @@ void handle_drain(struct control *c, struct reply *reply, const struct control_p
 
 void handle_limits_get(struct control *c, struct reply *reply, const struct control_params *p);
 void handle_limits_set(struct control *c, struct reply *reply, const struct control_params *p);
+void handle_reload(struct control *c, struct reply *reply, const struct control_params *p);
 
 #endif

@@ -11,7 +11,8 @@
 
 /* At start: queue and sender are there. */
 void limits_init(struct control *c, const struct conf *conf);
-/* Another configuration: see server_set_limits(). */
+/* A configuration that was read anew. What limits.set has said of the bandwidth holds on, unless
+ * the configuration now says something else of it than before. */
 void limits_change(struct control *c, const struct conf *conf);
 /* They may have changed: pass them on. */
 void limits_apply(struct control *c);

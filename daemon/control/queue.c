@@ -170,6 +170,11 @@ void queue_prune(struct queue *q)
     forget(q, GROUP_RECENT, XFER_JOBS_RECENT);
 }
 
+void queue_keep(struct queue *q, int64_t jobs, double seconds)
+{
+    queue_db_keep(q->db, jobs, seconds);
+}
+
 const unsigned char *queue_id(const struct queue *q)
 {
     return q->id;

@@ -41,6 +41,9 @@ struct queue *queue_open(struct ev_loop *loop, const struct queue_options *optio
  * word. Whoever was told of events must be gone, and what waits on jobs with it. NULL is fine. */
 void queue_close(struct queue *q, double seconds);
 
+/* keep_jobs and keep_seconds of queue_options, anew: what is beyond them goes soon. */
+void queue_keep(struct queue *q, int64_t jobs, double seconds);
+
 /* XFER_QUEUE_ID_SIZE bytes; made with the database. */
 const unsigned char *queue_id(const struct queue *q);
 

@@ -99,6 +99,8 @@ static struct queue_db *create(struct ev_loop *loop, const struct queue_db_optio
     db->loop = loop;
     db->keep_jobs = options->keep_jobs;
     db->keep_seconds = options->keep_seconds;
+    db->new_keep_jobs = options->keep_jobs;
+    db->new_keep_seconds = options->keep_seconds;
     op_list_init(&db->kept);
     op_list_init(&db->due);
     op_list_init(&db->given);
@@ -183,6 +185,18 @@ struct queue_op *queue_db_close(struct queue_db *db, double seconds)
     op_list_move(&back, &db->kept);
     destroy(db);
     return back.head;
+}
+
+void queue_db_keep(struct queue_db *db, int64_t jobs, double seconds)
+{
+    pthread_mutex_lock(&db->lock);
+    if (jobs != db->new_keep_jobs || seconds != db->new_keep_seconds) {
+        db->new_keep_jobs = jobs;
+        db->new_keep_seconds = seconds;
+        db->new_keep = true;
+        pthread_cond_signal(&db->wake);
+    }
+    pthread_mutex_unlock(&db->lock);
 }
 
 void queue_db_give(struct queue_db *db, struct queue_op *op)

@@ -95,6 +95,9 @@ struct queue_db *queue_db_open(struct ev_loop *loop, const struct queue_db_optio
  * within a done(). */
 struct queue_op *queue_db_close(struct queue_db *db, double seconds);
 
+/* keep_jobs and keep_seconds of queue_db_options, anew. */
+void queue_db_keep(struct queue_db *db, int64_t jobs, double seconds);
+
 enum queue_op_kind {
     /* Add row. If its owner has used its key before: nothing is added, and row becomes the job of
      * that key (existing = true). */

@@ -97,6 +97,9 @@ struct queue_db {
     double lazy_since; /* since when one of the others waits */
     bool stopping, ended;
     double stop_until;
+    int64_t new_keep_jobs; /* keep_jobs and keep_seconds as they are to be */
+    double new_keep_seconds;
+    bool new_keep;
     int64_t counts[JOB_STATE_COUNT], oldest_ended;
 };
 

@@ -146,11 +146,24 @@ static double work_time(struct queue_db *db, double now)
     return t;
 }
 
+/* With the lock held. */
+static void take_new_keep(struct queue_db *db)
+{
+    if (!db->new_keep)
+        return;
+    db->new_keep = false;
+    db->keep_jobs = db->new_keep_jobs;
+    db->keep_seconds = db->new_keep_seconds;
+    db->age_not_before = 0;
+}
+
 static void wait_for_work(struct queue_db *db)
 {
     for (;;) {
-        double now = queue_db_now(), t = work_time(db, now);
+        double now = queue_db_now(), t;
 
+        take_new_keep(db);
+        t = work_time(db, now);
         if (t <= now)
             return;
         if (isinf(t)) {

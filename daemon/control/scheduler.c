@@ -268,6 +268,11 @@ void scheduler_remove(struct scheduler *s, struct job *job)
     scheduler_kick(s);
 }
 
+void scheduler_set_retry(struct scheduler *s, const struct retry_policy *policy)
+{
+    s->options.retry = *policy;
+}
+
 void scheduler_pause(struct scheduler *s, bool paused)
 {
     s->options.paused = paused;

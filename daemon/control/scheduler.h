@@ -59,6 +59,11 @@ void scheduler_hurry(struct scheduler *s, struct job *job);
 /* Its end is recorded: whoever waited for it may go on. */
 void scheduler_remove(struct scheduler *s, struct job *job);
 
+/* For attempts that fail from now on. */
+void scheduler_set_retry(struct scheduler *s, const struct retry_policy *policy);
+/* From now on, also for what runs; it is given the whole time. */
+void scheduler_set_stall_timeout(struct scheduler *s, double seconds);
+
 /* Start none until that is over; what runs goes on. */
 void scheduler_pause(struct scheduler *s, bool paused);
 

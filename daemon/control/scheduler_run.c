@@ -196,6 +196,21 @@ static void on_tick(struct ev_loop *loop, ev_timer *w, int revents)
     }
 }
 
+void scheduler_set_stall_timeout(struct scheduler *s, double seconds)
+{
+    if (seconds == s->options.stall_timeout)
+        return;
+    s->options.stall_timeout = seconds;
+    ev_timer_stop(s->loop, &s->tick);
+    s->tick.repeat = seconds / STALL_TICKS;
+    for (struct list *at = s->runs.next; at != &s->runs; at = at->next)
+        list_entry(at, struct run, link)->quiet = 0;
+    if (seconds > 0 && !list_empty(&s->runs)) {
+        ev_now_update(s->loop);
+        ev_timer_again(s->loop, &s->tick);
+    }
+}
+
 /* ---- starting ---- */
 
 static struct run *make_run(struct scheduler *s, struct job *job)

@@ -153,6 +153,7 @@ void server_stop(struct server *s, double seconds, void (*done)(void *user), voi
     s->acceptor = NULL;
     server_set_stopping(&err);
     pinger_fail(c->pinger, &err);
+    reloader_fail(c->reloader, &err);
     pendings_fail(c, &err);
     while (!list_empty(&c->drains))
         reply_error(reply_of_link(c->drains.next), &err, 0);
@@ -204,8 +205,6 @@ static int make_parts(struct server *s, const struct server_options *o, struct x
     struct control *c = &s->control;
     struct scheduler_options scheduler_options = {
         .sender = o->link ? o->sender : NULL,
-        .retry = {.delay = o->conf->queue_retry_delay, .delay_max = o->conf->queue_retry_delay_max},
-        .stall_timeout = o->conf->queue_stall_timeout,
         .paused = queue_paused(o->queue),
     };
 
@@ -214,8 +213,11 @@ static int make_parts(struct server *s, const struct server_options *o, struct x
         !(c->scheduler = scheduler_create(o->loop, c->queue, &scheduler_options,
                                           &server_scheduler_events, s, err)) ||
         !(c->events = events_create(o->loop, err)) || !(c->pinger = pinger_create(o->link, err)) ||
-        !(c->clients = clients_create(o->loop, &clients_events, s, err)) ||
-        queue_serve(c->queue, &server_queue_events, s, err) < 0 ||
+        !(c->reloader = reloader_create(o->errands, o->errands_user, err)) ||
+        !(c->clients = clients_create(o->loop, &clients_events, s, err)))
+        return -1;
+    server_apply_conf(s, o->conf);
+    if (queue_serve(c->queue, &server_queue_events, s, err) < 0 ||
         !(s->acceptor = acceptor_create(o->loop, o->listen_fd, on_connected, s, err)))
         return -1;
     if (queue_paused(c->queue))
@@ -239,10 +241,10 @@ struct server *server_create(const struct server_options *o, struct xfer_error *
     c->generation = o->generation;
     c->started = clock_monotonic();
     c->queue = o->queue;
-    c->finished_kept = o->conf->queue_history;
-    c->retries = o->conf->queue_retries;
     c->sender = o->link ? o->sender : NULL;
     limits_init(c, o->conf);
+    s->errands = o->errands;
+    s->errands_user = o->errands_user;
     memcpy(c->host, o->host, sizeof c->host);
     memcpy(c->peer_host, o->conf->peer_host[0] ? o->conf->peer_host : o->host, sizeof c->peer_host);
     answers_init(c);
@@ -265,11 +267,6 @@ struct server *server_create(const struct server_options *o, struct xfer_error *
     return s;
 }
 
-void server_set_limits(struct server *s, const struct conf *conf)
-{
-    limits_change(&s->control, conf);
-}
-
 void server_destroy(struct server *s)
 {
     if (!s)
@@ -283,6 +280,7 @@ void server_destroy(struct server *s)
     scheduler_destroy(c->scheduler);
     events_destroy(c->events);
     pinger_destroy(c->pinger);
+    reloader_destroy(c->reloader);
     admins_destroy(s->admins);
     answers_clear(c);
     pendings_clear(c);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * The server, for the files that make it up: server.c (its parts, and its end), server_jobs.c (what
- * becomes of jobs).
+ * becomes of jobs), server_conf.c (settings that change).
  */
 #ifndef XFER_DAEMON_CONTROL_SERVER_IMPL_H
 #define XFER_DAEMON_CONTROL_SERVER_IMPL_H
@@ -13,6 +13,9 @@ struct server {
     struct control control;
     size_t clients_max;
     struct admins *admins;
+    const struct server_errands *errands;
+    void *errands_user;
+    bool hooked; /* ends of jobs are to be told */
     struct acceptor *acceptor;
     bool given_up;       /* the time for an orderly end is over */
     ev_timer stop_timer; /* when it is over */

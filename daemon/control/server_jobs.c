@@ -4,6 +4,8 @@
  * and what the scheduler sees, to scheduler, receiver, subscribers and replies.
  */
 #include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
 
 #include "daemon/control/answers.h"
 #include "daemon/control/handlers.h"
@@ -106,6 +108,23 @@ static void log_end(const struct job *job)
                 job->bytes_done);
 }
 
+static void tell_hook(struct server *s, const struct job *job)
+{
+    char *text, *line;
+
+    if (!s->hooked)
+        return;
+    text = answers_job_text(&s->control, job);
+    if (!text || asprintf(&line, "%s\n", text) < 0)
+        line = NULL;
+    if (line)
+        s->errands->ended(s->errands_user, job->id, job->state, line);
+    else
+        log_warning("the hook of job %" PRId64 " is dropped: no memory", job->id);
+    free(line);
+    free(text);
+}
+
 static void on_ended(void *user, struct job *job)
 {
     struct server *s = user;
@@ -121,6 +140,7 @@ static void on_ended(void *user, struct job *job)
     forget_partial(c, job);
     events_publish(c->events, job);
     answers_ended(c, job);
+    tell_hook(s, job);
     handlers_look_drained(c);
     server_look_stopped(s);
 }

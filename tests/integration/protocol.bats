@@ -657,7 +657,7 @@ with Client() as c:
     documented = set()
     for line in open(os.environ["top_srcdir"] + "/proto/PROTOCOL.md", encoding="utf-8"):
         cells = [x.strip() for x in line.split("|")]
-        if len(cells) == 5 and cells[1].startswith("`") and cells[1].startswith(("`system.", "`transfer.", "`queue.", "`limits.", "`events.")):
+        if len(cells) == 5 and cells[1].startswith("`") and cells[1].startswith(("`system.", "`transfer.", "`queue.", "`limits.", "`daemon.", "`events.")):
             documented.add(cells[1].strip("`"))
     equal({m["name"] for m in methods}, documented)
     for m in methods:

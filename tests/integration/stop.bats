@@ -247,7 +247,7 @@ stops_early() {
     within 5 grep -q 'the configuration is as it was' "$LOG"
     printf '[link]\nlanes = 3\n' >"$D/conf"
     kill -HUP "$XFERD_PID"
-    within 5 grep -q 'the configuration has changed' "$LOG"
+    within 5 grep -q 'takes effect when xferd is started again: link.lanes' "$LOG"
     printf '[link]\nlines = 3\n' >"$D/conf"
     kill -HUP "$XFERD_PID"
     within 5 grep -q "nothing is changed: $D/conf:2: unknown key link.lines" "$LOG"

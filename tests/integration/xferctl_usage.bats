@@ -50,12 +50,6 @@ as_nobody() {
     usage "unknown command 'fly'" fly
 }
 
-@test "commands that are not there yet are usage errors" {
-    for command in reload; do
-        usage "unknown command '$command'" $command
-    done
-}
-
 @test "an unknown option is a usage error" {
     usage "unknown option '--fast'" send --fast a
     usage "unknown option '-x'" -x status

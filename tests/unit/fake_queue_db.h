@@ -37,6 +37,8 @@ static struct fake_db {
     bool refuse_open;
     bool keep_none; /* finished jobs are removed at once */
     struct queue_db *open;
+    int64_t keep_jobs; /* as of queue_db_keep() */
+    double keep_seconds;
 } fake_db;
 
 struct queue_row *queue_row_create(void)
@@ -323,6 +325,13 @@ struct queue_op *queue_db_close(struct queue_db *db, double seconds)
     fake_db.open = NULL;
     free(db);
     return back;
+}
+
+void queue_db_keep(struct queue_db *db, int64_t jobs, double seconds)
+{
+    (void)db;
+    fake_db.keep_jobs = jobs;
+    fake_db.keep_seconds = seconds;
 }
 
 void queue_db_give(struct queue_db *db, struct queue_op *op)

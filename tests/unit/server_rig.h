@@ -82,6 +82,7 @@ static struct rig {
     int listen_fd;
     char dir[64], socket[96];
     bool stopped;
+    const struct server_errands *errands; /* NULL: none */
 } rig;
 
 struct peer { /* a client */
@@ -111,6 +112,7 @@ static inline void start_server(struct link *link)
                                      .link = link,
                                      .sender = &rig.sender,
                                      .generation = 3,
+                                     .errands = rig.errands,
                                      .host = "hosta"};
 
     rig.queue = queue_open(rig.loop, &queue_options, &err);

@@ -191,9 +191,29 @@ static void unknown_kinds_are_refused(void **state)
     (void)state;
     send_raw(&m, sizeof m, NULL, 0);
     assert_refused();
-    m.kind = HANDOFF_STOP + 1;
+    m.kind = HANDOFF_KINDS;
     send_raw(&m, sizeof m, NULL, 0);
     assert_refused();
+}
+
+static void descriptors_come_with_what_has_one(void **state)
+{
+    static const uint32_t kinds[] = {HANDOFF_LISTENER, HANDOFF_SETTINGS, HANDOFF_ENDED};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+        struct handoff_message out = {.kind = kinds[i], .number = INT64_C(1) << 40, .fd = ends[0]};
+        struct handoff_message in;
+        struct xfer_error err = XFER_ERROR_INIT;
+
+        send_one(&out);
+        assert_int_equal(handoff_receive(ends[1], &in, &err), 1);
+        assert_true(in.fd >= 0 && in.fd != ends[0]);
+        assert_true(in.number == INT64_C(1) << 40);
+        close(in.fd);
+        send_raw(&(struct handoff_message){.kind = kinds[i]}, sizeof in, NULL, 0);
+        assert_refused();
+    }
 }
 
 static void a_text_without_end_is_refused(void **state)
@@ -323,6 +343,7 @@ int main(void)
         TEST(a_reader_who_does_not_read_blocks_nobody),
         TEST(messages_of_another_size_are_refused),
         TEST(unknown_kinds_are_refused),
+        TEST(descriptors_come_with_what_has_one),
         TEST(a_text_without_end_is_refused),
         TEST(a_listener_without_descriptor_is_refused),
         TEST(descriptors_that_are_not_due_are_refused_and_closed),

@@ -982,11 +982,11 @@ static void a_new_configuration_ends_what_was_set_only_if_it_says_something_else
     peer_connect(&p);
     limits_of(ask(&p, set_limit), &limits);
     rig.conf.limits_file_size = 9;
-    server_set_limits(rig.server, &rig.conf);
+    server_apply_conf(rig.server, &rig.conf);
     assert_int_equal(rig.sender.bandwidth, 500);
     assert_int_equal(rig.sender.file_size, 9);
     rig.conf.limits_bandwidth = 2000;
-    server_set_limits(rig.server, &rig.conf);
+    server_apply_conf(rig.server, &rig.conf);
     assert_int_equal(rig.sender.bandwidth, 2000);
     limits_of(ask(&p, "{\"id\":1,\"method\":\"limits.get\"}"), &limits);
     assert_int_equal(limits.bandwidth, 2000);
