@@ -593,18 +593,14 @@ void conf_name(size_t i, char name[CONF_NAME_SIZE])
         snprintf(name, CONF_NAME_SIZE, "%s.%s", keys[i].section, keys[i].name);
 }
 
+/* By what would stand in a file: what lies behind the end of a text is no difference. */
 bool conf_is_same(const struct conf *a, const struct conf *b, size_t i)
 {
-    const char *x = (const char *)a + keys[i].offset, *y = (const char *)b + keys[i].offset;
+    char x[XFER_PATH_SIZE], y[XFER_PATH_SIZE];
 
-    switch (keys[i].type) {
-    case TYPE_PATH:
-    case TYPE_PROGRAM:
-    case TYPE_TEXT:
-        return strcmp(x, y) == 0;
-    default:
-        return memcmp(x, y, keys[i].size) == 0;
-    }
+    format_value(a, &keys[i], x, sizeof x);
+    format_value(b, &keys[i], y, sizeof y);
+    return strcmp(x, y) == 0;
 }
 
 void conf_copy_live(struct conf *to, const struct conf *from)

@@ -312,3 +312,22 @@ launched_again() {
     wait "$XFERD_PID"
     XFERD_PID=
 }
+
+@test "own daemon: when the file in the usual place is gone nothing changes" {
+    unset RUNTIME_DIRECTORY
+    XFERD_AS=
+    mkdir -p "$D/config/xfer"
+    printf '[queue]\nretries = 5\n' >"$D/config/xfer/xferd.conf"
+    if [ "$(id -u)" -eq 0 ]; then
+        XFERD_AS='setpriv --reuid=65534 --regid=65534 --clear-groups --'
+        chmod 755 "$D"
+        chown -R 65534:65534 "$D"
+        $XFERD_AS test -x "$XFERD" || skip 'nobody may not execute it'
+    fi
+    start_xferd
+    rm "$D/config/xfer/xferd.conf"
+    fails 2 BadConfig reload
+    [[ "$(jq -r .error.message <<<"$FAILURE")" == "$D/config/xfer/xferd.conf: No such file"* ]]
+    printf '[queue]\nretries = 6\n' >"$D/config/xfer/xferd.conf"
+    [ "$(reload)" = 'queue.retries | ' ]
+}
