@@ -115,6 +115,7 @@ static void fuzz_replies(const char *text, size_t len)
     struct control_stats stats;
     struct control_ping ping;
     struct control_queue queue;
+    struct control_reload reload;
     char **jobs;
     size_t n;
 
@@ -125,6 +126,7 @@ static void fuzz_replies(const char *text, size_t len)
     control_stats_parse(text, &stats, &err);
     control_ping_parse(text, &ping, &err);
     control_queue_parse(text, &queue, &err);
+    control_reload_parse(text, &reload, &err);
     if (control_job_list_parse(text, &jobs, &n, &err) == 0) {
         for (size_t i = 0; i < n; i++) {
             struct json_facts facts;

@@ -331,3 +331,26 @@ launched_again() {
     printf '[queue]\nretries = 6\n' >"$D/config/xfer/xferd.conf"
     [ "$(reload)" = 'queue.retries | ' ]
 }
+
+@test "own daemon: a reading that hangs keeps nobody waiting but who asked for it" {
+    config
+    start_xferd -c "$D/conf"
+    make_file "$D/f" 100
+    rm "$D/conf"
+    mkfifo "$D/conf"
+    "$XFERCTL" -s "$S" reload >"$D/said" 2>&1 3>&- &
+    CLIENT=$!
+    reads() { [ "$(ls "/proc/$XFERD_PID/task" | wc -l)" -gt 1 ]; } # a worker
+    within 5 reads
+    ctl send "$D/f"
+    kill -HUP "$XFERD_PID"
+    fails 124 Timeout --timeout 100ms reload
+    # what it waited for comes: all who wait are told
+    printf '[queue]\nretries = 5\n' >"$D/conf"
+    client_ends
+    [ "$status" -eq 0 ]
+    [ "$(cat "$D/said")" = 'changed: queue.retries' ]
+    [ "$(ctl --json send "$D/f" | jq .retries)" = 5 ]
+    # the other one reads, too: it hangs for good
+    stop_xferd
+}

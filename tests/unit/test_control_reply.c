@@ -535,6 +535,55 @@ static void a_broken_state_of_the_queue_is_a_protocol_error(void **state)
     }
 }
 
+static void what_a_reload_has_changed_comes_back_the_same(void **state)
+{
+    struct xfer_error err = XFER_ERROR_INIT;
+    struct control_reload back;
+
+    (void)state;
+    char *text = control_reload_encode("queue.retries, log.level", "link.lanes");
+    assert_string_equal(
+        text, "{\"changed\":[\"queue.retries\",\"log.level\"],\"restart\":[\"link.lanes\"]}");
+    assert_int_equal(control_reload_parse(text, &back, &err), 0);
+    free(text);
+    assert_string_equal(back.changed, "queue.retries, log.level");
+    assert_string_equal(back.restart, "link.lanes");
+
+    text = control_reload_encode("", "");
+    assert_int_equal(control_reload_parse(text, &back, &err), 0);
+    free(text);
+    assert_string_equal(back.changed, "");
+    assert_string_equal(back.restart, "");
+    assert_int_equal(control_reload_parse("{\"more\":1}", &back, &err), 0);
+    assert_string_equal(back.changed, "");
+}
+
+static void a_broken_reload_is_a_protocol_error(void **state)
+{
+    static const char *const broken[] = {"", "[]", "{\"changed\":1}", "{\"changed\":\"a\"}",
+                                         "{\"changed\":[],\"restart\":[1]}"};
+    struct xfer_error err = XFER_ERROR_INIT;
+    struct control_reload reload;
+    char *name, *text;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(broken) / sizeof(*broken); i++) {
+        if (control_reload_parse(broken[i], &reload, &err) == 0)
+            fail_msg("%s was taken", broken[i]);
+        assert_int_equal(err.code, XFER_PROTOCOL);
+    }
+    name = malloc(XFER_KEY_NAMES_SIZE + 1);
+    assert_non_null(name);
+    memset(name, 'x', XFER_KEY_NAMES_SIZE);
+    name[XFER_KEY_NAMES_SIZE] = '\0';
+    text = control_reload_encode("", name);
+    err.code = XFER_OK;
+    assert_int_equal(control_reload_parse(text, &reload, &err), -1);
+    assert_int_equal(err.code, XFER_PROTOCOL);
+    free(text);
+    free(name);
+}
+
 static void stats_come_back_the_same(void **state)
 {
     struct xfer_error err = XFER_ERROR_INIT;
@@ -979,6 +1028,8 @@ int main(void)
         cmocka_unit_test(the_limits_come_back_the_same),
         cmocka_unit_test(the_state_of_the_queue_comes_back_the_same),
         cmocka_unit_test(a_broken_state_of_the_queue_is_a_protocol_error),
+        cmocka_unit_test(what_a_reload_has_changed_comes_back_the_same),
+        cmocka_unit_test(a_broken_reload_is_a_protocol_error),
         cmocka_unit_test(stats_come_back_the_same),
         cmocka_unit_test(stats_of_an_older_daemon_leave_open_what_it_does_not_tell),
         cmocka_unit_test(the_list_of_methods_names_all),
