@@ -36,6 +36,9 @@ extern const struct server_errands errands_of_server;
 /* Who is told of what has been done. */
 void errands_serve(struct errands *e, struct server *server);
 
+/* Before the supervisor's channel is closed: what it was to be told is dropped. */
+void errands_hang_up(struct errands *e);
+
 /* What the supervisor has sent: RELOADED. */
 void errands_take(struct errands *e, const struct handoff_message *m);
 

@@ -21,6 +21,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "daemon/drops.h"
 #include "daemon/log.h"
 #include "daemon/spawn.h"
 #include "proto/limits.h"
@@ -28,6 +29,7 @@
 #define KILL_SECONDS 2.0  /* from SIGTERM to SIGKILL */
 #define LAST_SECONDS 0.7  /* the same when the daemon ends */
 #define TELL_SECONDS 60.0 /* between two words on one kind of failure */
+#define HOOK_NICE    10   /* transfers come first */
 #define HOOK_PATH    "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 enum failure { FAILED_STATUS, FAILED_SIGNAL, FAILED_TIME, FAILED_START, FAILED_COUNT };
@@ -55,7 +57,7 @@ struct hooks {
         int object;
     } waiting[XFER_HOOKS_WAITING_MAX]; /* a ring: n from first on */
     size_t first, n, most;             /* most: that may wait */
-    unsigned dropped;                  /* since all were started last */
+    struct drops drops;
     struct {
         double at; /* 0: never */
         unsigned untold;
@@ -201,6 +203,7 @@ static void start(struct run *run, struct hooks *h, const struct waiting *w)
                                     .envp = envp,
                                     .death_signal = SIGTERM,
                                     .output = -1,
+                                    .nice = HOOK_NICE,
                                     .input = w->object};
     struct xfer_error err = XFER_ERROR_INIT;
 
@@ -254,11 +257,6 @@ static void next(struct hooks *h)
         start(run, h, w);
         close(w->object);
     }
-    if (h->n == 0 && h->dropped > 0) {
-        log_warning("%u hooks were dropped: more than %zu jobs ended while theirs were to run",
-                    h->dropped, h->most);
-        h->dropped = 0;
-    }
 }
 
 void hooks_job(struct hooks *h, int64_t job, enum job_state state, int object)
@@ -268,10 +266,7 @@ void hooks_job(struct hooks *h, int64_t job, enum job_state state, int object)
         return;
     }
     if (h->n >= h->most) {
-        if (h->dropped++ == 0)
-            log_warning("the hook of job %lld is dropped, and may not be the last: those of %zu "
-                        "other jobs wait",
-                        (long long)job, h->most);
+        drops_count(&h->drops, job);
         close(object);
         return;
     }
@@ -404,6 +399,7 @@ struct hooks *hooks_create(struct ev_loop *loop, const char *socket, struct xfer
     }
     h->loop = loop;
     h->most = most_waiting();
+    drops_init(&h->drops, loop, "too many wait for others to end");
     ev_timer_init(&h->stop_timer, on_stop_timer, 0., 0.);
     h->stop_timer.data = h;
     return h;
@@ -423,8 +419,10 @@ void hooks_destroy(struct hooks *h)
         close(run->report);
     }
     forget_waiting(h);
-    if (h->loop != NULL)
+    if (h->loop != NULL) {
+        drops_end(&h->drops);
         ev_timer_stop(h->loop, &h->stop_timer);
+    }
     free(h->command);
     free(h->socket);
     free(h);

@@ -151,6 +151,8 @@ static void on_handoff(struct ev_loop *loop, struct ev_io *w, int revents)
         return;
     ev_io_stop(loop, w);
     ev_timer_stop(loop, &r->tick);
+    if (r->errands)
+        errands_hang_up(r->errands);
     close(r->handoff_fd);
     r->handoff_fd = -1;
     r->orphaned = true;

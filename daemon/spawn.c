@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 /* In the child: nothing that could take a lock. Does not return. */
@@ -28,6 +29,8 @@ static void execute(const struct spawn_options *o, pid_t parent, int report)
         goto failed;
     if (prctl(PR_SET_PDEATHSIG, o->death_signal) < 0)
         goto failed;
+    if (o->nice > 0)
+        setpriority(PRIO_PROCESS, 0, getpriority(PRIO_PROCESS, 0) + o->nice);
     if (getppid() != parent)
         _exit(1);
     execvpe(o->path, o->argv, o->envp);

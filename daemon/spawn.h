@@ -16,6 +16,7 @@ struct spawn_options {
     int death_signal; /* what it gets when this process dies */
     int output;       /* a descriptor for its output and errors; -1: our standard error */
     int input;        /* one for its standard input; 0: it has nothing to read */
+    int nice;         /* by how much it is nicer than this process */
 };
 
 /* Returns its pid; -1 when it could not be executed. The event loop waits for it. */

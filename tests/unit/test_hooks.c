@@ -221,13 +221,13 @@ static void they_start_in_the_order_of_the_ends(void **state)
         "[ $XFER_JOB -le 3 ] || echo $XFER_JOB >>order\n"
         "[ $XFER_JOB -gt 3 ] || { touch held; while [ ! -e end ]; do sleep 0.01; done; }",
         LONG);
+    setenv("D", t.dir, 1);
     for (int job = 1; job <= 9; job++)
         ends(job, JOB_DONE);
     touch("go");
     wait_for("held");
     /* three places are held: the others pass through the fourth one by one */
     while (!is_there("order") || system("test $(wc -l <$D/order) -eq 6") != 0) {
-        setenv("D", t.dir, 1);
         ev_run(t.loop, EVRUN_NOWAIT);
         usleep(1000);
     }
