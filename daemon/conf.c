@@ -29,6 +29,7 @@
 enum type {
     TYPE_PATH,    /* text, an absolute path */
     TYPE_PROGRAM, /* the same, or empty */
+    TYPE_PATHS,   /* absolute paths separated by ':', or empty */
     TYPE_TEXT,    /* anything that fits */
     TYPE_MODE,    /* octal, int */
     TYPE_SOURCE,  /* the same, or "source" as -1 */
@@ -73,6 +74,8 @@ static const struct key {
      "the longest of these pauses", LIVE},
     {"queue", "stall_timeout", TYPE_TIME, MEMBER(queue_stall_timeout), 0, XFER_SECONDS_MAX,
      "time without a byte after which an attempt has failed; 0: never", LIVE},
+    {"source", "roots", TYPE_PATHS, MEMBER(source_roots), 0, 0,
+     "where the daemon opens files to send: absolute paths, separated by ':'", LIVE},
     {"store", "root", TYPE_PATH, MEMBER(store_root), 0, 0, "the receiving root"},
     {"store", "dir_mode", TYPE_MODE, MEMBER(store_dir_mode), 0, 07777,
      "of directories that are made, octal"},
@@ -124,6 +127,7 @@ int conf_init(struct conf *conf, struct xfer_error *err)
 
     memcpy(conf->control_socket, conf->places.socket, sizeof conf->control_socket);
     memcpy(conf->queue_database, conf->places.queue, sizeof conf->queue_database);
+    memcpy(conf->source_roots, "/", sizeof "/");
     memcpy(conf->store_root, conf->places.incoming, sizeof conf->store_root);
     conf->control_mode = conf->places.service ? 0660 : 0600;
     if (conf->places.service && getgrnam("xfer") != NULL)
@@ -234,6 +238,20 @@ static int parse_bool(const char *value, bool *on, struct xfer_error *err)
     return 0;
 }
 
+static int check_paths(const char *value, struct xfer_error *err)
+{
+    for (const char *path = value; *value != '\0'; path++) {
+        size_t len = strcspn(path, ":");
+
+        if (path[0] != '/')
+            return error_set(err, XFER_CONFIG, "\"%.*s\" is no absolute path", (int)len, path);
+        path += len;
+        if (*path == '\0')
+            break;
+    }
+    return 0;
+}
+
 static int set_value(struct conf *conf, const struct key *key, const char *value,
                      struct xfer_error *err)
 {
@@ -245,6 +263,10 @@ static int set_value(struct conf *conf, const struct key *key, const char *value
     case TYPE_PROGRAM:
         if (value[0] != '/' && (key->type == TYPE_PATH || value[0] != '\0'))
             return error_set(err, XFER_CONFIG, "\"%s\" is no absolute path", value);
+        /* fallthrough */
+    case TYPE_PATHS:
+        if (key->type == TYPE_PATHS && check_paths(value, err) < 0)
+            return -1;
         /* fallthrough */
     case TYPE_TEXT:
         if (strlen(value) >= key->size)
@@ -532,6 +554,7 @@ static void format_value(const struct conf *conf, const struct key *key, char *o
     switch (key->type) {
     case TYPE_PATH:
     case TYPE_PROGRAM:
+    case TYPE_PATHS:
     case TYPE_TEXT:
         snprintf(out, size, "%s", place);
         return;

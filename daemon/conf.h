@@ -18,7 +18,8 @@
 #define CONF_NAME_SIZE 64 /* "SECTION.KEY" and its NUL */
 
 struct conf {
-    struct places places; /* the defaults that it started from */
+    struct places places;      /* the defaults that it started from */
+    char file[XFER_PATH_SIZE]; /* what it is read from, there or not; "": nothing. No key */
 
     char control_socket[XFER_PATH_SIZE];
     int control_mode;        /* default 0660 for the service, 0600 for a private daemon */
@@ -34,6 +35,8 @@ struct conf {
     double queue_retry_delay_max; /* the delays double up to this, default 5 minutes */
     double queue_stall_timeout; /* seconds without a byte after which an attempt fails, default 60;
                                    0: never */
+
+    char source_roots[XFER_PATH_SIZE]; /* absolute paths separated by ':', default "/" */
 
     char store_root[XFER_PATH_SIZE];
     int store_dir_mode;    /* default 0755 */

@@ -119,6 +119,9 @@ static void add_program(struct words *w, const struct launch_options *o, int ran
     add_word(w, "--generation=%" PRId64, o->generation);
     add_word(w, "--handoff=%s", o->handoff);
     add_word(w, "--runtime=%s", o->runtime);
+    /* not to be read: so that it is never sent */
+    if (o->conf->file[0] == '/')
+        add_word(w, "-c%s", o->conf->file);
     for (size_t i = 0; i < conf_keys(); i++) {
         add_word(w, "-o");
         take_word(w, conf_assignment(o->conf, i));

@@ -216,10 +216,11 @@ static int read_settings(const struct arguments *a, bool must_exist, struct conf
 
     if (conf_init(conf, err) < 0)
         return -1;
+    const char *file = a->file != NULL ? a->file : conf->places.config;
+
+    snprintf(conf->file, sizeof conf->file, "%s", file);
     /* A rank on the supervisor's host is told everything by it. */
     if (a->rank.handoff == NULL) {
-        const char *file = a->file != NULL ? a->file : conf->places.config;
-
         if (file[0] != '\0' && conf_read_file(conf, file, a->file != NULL || must_exist, err) < 0)
             return -1;
     }

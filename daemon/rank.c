@@ -26,6 +26,7 @@
 #include "daemon/receiving.h"
 #include "daemon/runtime.h"
 #include "daemon/send/sender.h"
+#include "daemon/send/source_policy.h"
 #include "daemon/settings.h"
 #include "daemon/work/pool.h"
 
@@ -55,6 +56,7 @@ struct rank {
     struct listener *listener; /* only without supervisor */
     int listen_fd;
     struct queue *queue;
+    struct source_policy *policy;
     struct sender *sender;
     struct errands *errands;
     struct server *server;
@@ -104,8 +106,11 @@ static void stop(struct rank *r, const char *why);
 static void apply_conf(void *user)
 {
     struct rank *r = user;
+    struct xfer_error err = XFER_ERROR_INIT;
 
     log_set_level((enum log_level)r->conf.log_level);
+    if (r->policy && source_policy_set_roots(r->policy, r->conf.source_roots, &err) < 0)
+        log_error("source.roots stays as it was: %s", err.text);
     if (r->server)
         server_apply_conf(r->server, &r->conf);
 }
@@ -366,6 +371,32 @@ static int make_errands(struct rank *r, struct xfer_error *err)
     return r->errands ? 0 : -1;
 }
 
+/* Its own files are not for others. */
+static int make_policy(struct rank *r, struct xfer_error *err)
+{
+    char state[XFER_PATH_SIZE];
+    const struct link_peer *peer = r->link ? link_peer(r->link) : NULL;
+    const bool one_host = r->conf.peer_host[0] == '\0';
+    struct source_policy_options options = {
+        .roots = r->conf.source_roots,
+        .database = r->conf.queue_database,
+        .config = r->conf.file,
+        .runtime = r->options->runtime,
+        .store = !one_host ? NULL
+                 : peer    ? peer->root
+                           : r->conf.store_root,
+    };
+
+    /* A user's own daemon has its files among the user's others. */
+    if (r->conf.places.service && r->conf.places.queue[0] == '/') {
+        snprintf(state, sizeof(state), "%s", r->conf.places.queue);
+        *strrchr(state, '/') = '\0';
+        options.state = state;
+    }
+    r->policy = source_policy_create(&options, err);
+    return r->policy ? 0 : -1;
+}
+
 /* Without a link what it is asked to send waits. */
 static int start_sending(struct rank *r, struct xfer_error *err)
 {
@@ -376,8 +407,12 @@ static int start_sending(struct rank *r, struct xfer_error *err)
                                      .generation = r->options->generation};
     char *ready;
 
+    if (make_policy(r, err))
+        return -1;
     if (r->link && !(r->sender = sender_create(r->loop, r->link, r->pool, err)))
         return -1;
+    if (r->sender)
+        sender_set_policy(r->sender, r->policy);
     if (take_listener(r, err))
         return -1;
     if (make_errands(r, err))
@@ -499,6 +534,7 @@ static int wind_up(struct rank *r)
         return -1;
     receiving_destroy(r->receiving);
     pool_destroy(r->pool);
+    source_policy_destroy(r->policy);
     store_close(r->store);
     link_destroy(r->link);
     if (!r->options->alone && link_finalize(&err)) {

@@ -25,6 +25,7 @@ struct sender {
     struct pool *pool;
     struct throttle *throttle;
     int64_t file_size; /* at most; 0: any */
+    struct source_policy *policy;
     struct stream *streams[XFER_LANES_MAX];
     unsigned n_streams;
     struct send *all;
@@ -281,6 +282,12 @@ struct send *sender_start(struct sender *s, const struct send_request *request,
         send_free(send);
         return NULL;
     }
+    send->source.policy = s->policy;
+    if (request->handle && source_give(&send->source, request->handle_dev, request->handle_ino,
+                                       request->handle_fd, err)) {
+        send_free(send);
+        return NULL;
+    }
     send->next = s->all;
     if (s->all)
         s->all->prev = send;
@@ -337,6 +344,11 @@ struct sender *sender_create(struct ev_loop *loop, struct link *link, struct poo
         s->n_streams++;
     }
     return s;
+}
+
+void sender_set_policy(struct sender *s, struct source_policy *policy)
+{
+    s->policy = policy;
 }
 
 void sender_destroy(struct sender *s)

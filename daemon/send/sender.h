@@ -38,7 +38,10 @@ struct send_request {
     enum overwrite_mode overwrite;
     enum sync_mode sync;
     int64_t bandwidth; /* bytes a second, 0: as fast as it goes */
-    bool again; /* an earlier attempt, perhaps of a former generation, may have left something */
+    bool again;  /* an earlier attempt, perhaps of a former generation, may have left something */
+    bool handle; /* the source was handed over as an open file, of this inode: */
+    uint64_t handle_dev, handle_ino;
+    int handle_fd; /* copied; -1: it is lost, and the path may lead to the same file */
 };
 
 struct send_result {
@@ -66,6 +69,9 @@ struct send_events {
 
 struct sender *sender_create(struct ev_loop *loop, struct link *link, struct pool *pool,
                              struct xfer_error *err);
+/* What may be sent from now on; borrowed. NULL, as at first: everything. */
+struct source_policy;
+void sender_set_policy(struct sender *s, struct source_policy *policy);
 /* Only when sender_active() is 0 or the link is gone: unfinished sends are dropped without done().
  * NULL is fine. */
 void sender_destroy(struct sender *s);

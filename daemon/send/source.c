@@ -15,13 +15,26 @@
 
 int source_init(struct source *s, const char *path, struct xfer_error *err)
 {
-    *s = (struct source){.fd = -1};
+    *s = (struct source){.fd = -1, .given = -1};
     s->path = strdup(path);
     return s->path ? 0 : error_set_errno(err, ENOMEM, "source");
 }
 
+int source_give(struct source *s, uint64_t dev, uint64_t ino, int fd, struct xfer_error *err)
+{
+    s->handle = true;
+    s->handle_dev = dev;
+    s->handle_ino = ino;
+    if (fd < 0)
+        return 0;
+    s->given = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+    return s->given >= 0 ? 0 : error_set_errno(err, errno, "the descriptor of %s", s->path);
+}
+
 static int fail(struct source *s, int errnum, struct xfer_error *err)
 {
+    if (errnum == EACCES || errnum == EPERM)
+        return source_policy_denied(s->policy, errnum, s->path, err);
     error_set_errno(err, errnum, "%s", s->path);
     return error_about(err, XFER_SIDE_SENDER, s->path);
 }
@@ -47,6 +60,17 @@ static int check_type(struct source *s, const struct stat *st, struct xfer_error
     return error_about(err, XFER_SIDE_SENDER, s->path);
 }
 
+static int check_allowed(struct source *s, int path_fd, struct xfer_error *err)
+{
+    bool narrow = s->policy && source_policy_is_narrow(s->policy);
+
+    if (narrow && source_policy_check(s->policy, path_fd, &s->st, s->path, err))
+        return -1;
+    if (check_type(s, &s->st, err))
+        return -1;
+    return narrow || !s->policy ? 0 : source_policy_check(s->policy, path_fd, &s->st, s->path, err);
+}
+
 /* What it is must be known before it is really opened: opening a FIFO waits, opening a tape rewinds
  * it. */
 static int open_regular(struct source *s, struct xfer_error *err)
@@ -61,7 +85,8 @@ static int open_regular(struct source *s, struct xfer_error *err)
         close(path_fd);
         return fail(s, saved, err);
     }
-    if (check_type(s, &s->st, err)) {
+    /* What was looked at is what is opened, whatever becomes of its name. */
+    if (check_allowed(s, path_fd, err)) {
         close(path_fd);
         return -1;
     }
@@ -104,9 +129,52 @@ static int read_whole(struct source *s, struct xfer_error *err)
     return 0;
 }
 
+/* Errors by which the path does not lead to the file that was handed over. */
+static bool is_lost_by(enum xfer_code code)
+{
+    switch (code) {
+    case XFER_PERMISSION_DENIED:
+    case XFER_NO_SUCH_FILE:
+    case XFER_NOT_DIRECTORY:
+    case XFER_UNSAFE_PATH:
+    case XFER_NAME_TOO_LONG:
+    case XFER_IS_DIRECTORY:
+    case XFER_NOT_REGULAR:
+        return true;
+    default:
+        return false;
+    }
+}
+
+static int lost(struct source *s, const char *cure, struct xfer_error *err)
+{
+    error_set(err, XFER_SOURCE_HANDLE_LOST,
+              "%.400s: was handed over as an open file, which a restart of xferd has lost, and %s",
+              s->path, cure);
+    return error_about(err, XFER_SIDE_SENDER, s->path);
+}
+
+/* The descriptor that was handed over, or after a restart the same file by its path. */
+static int open_handle(struct source *s, struct xfer_error *err)
+{
+    s->fd = s->given;
+    s->given = -1;
+    if (s->fd >= 0)
+        return 0;
+    if (open_regular(s, err)) {
+        if (is_lost_by(err->code))
+            return lost(s, "xferd can't open it itself: 'xferctl retry' hands it over again", err);
+        return -1;
+    }
+    if (s->st.st_dev == s->handle_dev && s->st.st_ino == s->handle_ino)
+        return 0;
+    source_close(s);
+    return lost(s, "its path leads to another file now: send that one anew", err);
+}
+
 int source_open(struct source *s, struct xfer_error *err)
 {
-    if (open_regular(s, err))
+    if (s->handle ? open_handle(s, err) : open_regular(s, err))
         return -1;
     if (fstat(s->fd, &s->st))
         return fail(s, errno, err);
@@ -160,7 +228,9 @@ int source_check(struct source *s, struct xfer_error *err)
         return fail(s, errno, err);
     if (now.st_size != s->st.st_size)
         return changed(s, now.st_size > s->st.st_size ? "grew" : "became shorter", err);
-    if (stat(s->path, &named) || named.st_dev != now.st_dev || named.st_ino != now.st_ino)
+    /* Of one that was handed over the name says nothing, and the daemon need not find it. */
+    if (!s->handle &&
+        (stat(s->path, &named) || named.st_dev != now.st_dev || named.st_ino != now.st_ino))
         return changed(s, "was replaced or removed", err);
     if (!same_time(&now.st_mtim, &s->st.st_mtim) || !same_time(&now.st_ctim, &s->st.st_ctim))
         return changed(s, "was changed", err);
@@ -177,6 +247,9 @@ void source_close(struct source *s)
 void source_free(struct source *s)
 {
     source_close(s);
+    if (s->given >= 0)
+        close(s->given);
+    s->given = -1;
     free(s->whole);
     free(s->path);
     s->whole = NULL;

@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <sys/types.h>
 
+#include "daemon/send/source_policy.h"
 #include "proto/error.h"
 
 /* Files up to this size are read, checked and closed as they are opened: one trip to a worker
@@ -19,6 +20,10 @@
 
 struct source {
     char *path;
+    struct source_policy *policy; /* borrowed; NULL: everything may be sent */
+    bool handle;                  /* it was handed over as an open file, of this inode: */
+    uint64_t handle_dev, handle_ino;
+    int given;            /* that descriptor; -1: it was lost, and path may lead to the same file */
     int fd;               /* -1: closed */
     struct stat st;       /* as it was opened */
     unsigned char *whole; /* all st.st_size bytes, already checked; NULL for larger files */
@@ -28,8 +33,15 @@ struct source {
 /* Path is copied. Opens nothing yet. -1: no memory. */
 int source_init(struct source *s, const char *path, struct xfer_error *err);
 
+/* It was handed over: fd is copied (-1: there is none any more). After source_init(). -1:
+ * XFER_NO_RESOURCES. */
+int source_give(struct source *s, uint64_t dev, uint64_t ino, int fd, struct xfer_error *err);
+
 /* Open it: a regular file only, and nothing is done to anything else on the way (a FIFO is not
- * waited for, a device not opened). Links in path are followed. */
+ * waited for, a device not opened). Links in path are followed; where they lead must be allowed
+ * (source_policy.h). One that was handed over is only read, and never opened by another right than
+ * its giver's; when its descriptor is lost and path does not lead to the same inode, or may not be
+ * opened: XFER_SOURCE_HANDLE_LOST. */
 int source_open(struct source *s, struct xfer_error *err);
 
 /* Read from the page cache, at once or not at all: bytes, 0 when it would block or that can't be

@@ -74,8 +74,23 @@ refused() {
     refused 1 NotRegular /dev/tty
 }
 
-@test "a file that tells no size but has contents, like those of /proc, is refused and not taken for empty" {
-    refused 1 NotRegular /proc/self/status
+@test "a file of /proc is refused and not taken for empty, by whatever path" {
+    refused 4 PermissionDenied /proc/self/status
+    refused 4 PermissionDenied /proc/self/root/proc/1/environ
+    ln -s /proc/self/environ "$T/link"
+    refused 4 PermissionDenied "$T/link"
+    [[ $(jq -r .error.message <<<"$FAILURE") == *"uid $(id -u)"* ]]
+}
+
+@test "the queue of the daemon is refused, by whatever name" {
+    refused 4 PermissionDenied "$D/queue.db"
+    refused 4 PermissionDenied "$D/queue.db-wal"
+    ln "$D/queue.db" "$T/hard"
+    refused 4 PermissionDenied "$T/hard"
+}
+
+@test "what the receiver keeps for itself is refused" {
+    refused 4 PermissionDenied "$ROOT/.xfer/lock"
 }
 
 @test "a symbolic link is followed and keeps its name" {

@@ -349,6 +349,23 @@ static void paths_must_be_absolute(void **state)
     refuse_file("[store]\n\nroot = in/here\n", 3, "store.root: \"in/here\" is no absolute path");
 }
 
+static void roots_of_sources_are_a_list_of_absolute_paths(void **state)
+{
+    struct conf *conf = fresh();
+
+    (void)state;
+    assert_string_equal(conf->source_roots, "/");
+    accept_option(conf, "source.roots=/srv/a:/srv/b");
+    assert_string_equal(conf->source_roots, "/srv/a:/srv/b");
+    accept_option(conf, "source.roots=");
+    assert_string_equal(conf->source_roots, "");
+    refuse_option("source.roots=srv", "\"srv\" is no absolute path");
+    refuse_option("source.roots=/a:b:/c", "\"b\" is no absolute path");
+    refuse_option("source.roots=/a:", "\"\" is no absolute path");
+    refuse_option("source.roots=/a::/b", "\"\" is no absolute path");
+    test_free(conf);
+}
+
 static void a_group_is_a_name_or_a_number(void **state)
 {
     struct conf *conf = fresh();
@@ -470,6 +487,7 @@ int main(void)
         TEST(options_of_the_wrong_form_are_refused),
         TEST(options_with_unknown_names_are_refused),
         TEST(paths_must_be_absolute),
+        TEST(roots_of_sources_are_a_list_of_absolute_paths),
         TEST(a_group_is_a_name_or_a_number),
         TEST(a_socket_path_must_fit_into_an_address),
         TEST(words_for_the_launcher_must_be_plain),

@@ -1,0 +1,388 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * See source_policy.h. Directories and files are known by device and inode, so neither links nor
+ * other names lead around a check. Those of the daemon's own directories are taken at the start,
+ * and stay theirs as long as it runs; those of the roots and of single files are looked up at each
+ * check, for they may be replaced.
+ */
+#include "daemon/send/source_policy.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <pwd.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "daemon/send/source_place.h"
+
+#define OWN_PREFIX ".xfer" /* of what the receiver keeps for itself beneath its root */
+
+struct roots { /* never changes; freed by the last who uses it */
+    unsigned users;
+    bool all; /* "/" is among them */
+    size_t n;
+    char *paths[]; /* all in one text, which paths[n] is */
+};
+
+struct node {
+    bool known;
+    dev_t dev;
+    ino_t ino;
+};
+
+struct source_policy {
+    pthread_mutex_t mutex; /* of roots and their users */
+    struct roots *roots;
+    char user[128]; /* "NAME (uid N)" */
+    char *database, *config;
+    const char *database_name; /* in its directory */
+    struct node database_dir, runtime, state, store;
+};
+
+/* ---- roots ---- */
+
+static struct roots *roots_parse(const char *text, struct xfer_error *err)
+{
+    size_t n = *text ? 1 : 0;
+    struct roots *r;
+    char *copy, *at;
+
+    for (const char *s = text; *s; s++)
+        n += *s == ':';
+    r = calloc(1, sizeof *r + (n + 1) * sizeof(char *));
+    copy = strdup(text);
+    if (!r || !copy) {
+        free(r);
+        free(copy);
+        error_set(err, XFER_NO_RESOURCES, "no memory for source.roots");
+        return NULL;
+    }
+    r->users = 1;
+    r->n = n;
+    at = copy;
+    for (size_t i = 0; i < n; i++)
+        r->paths[i] = strsep(&at, ":");
+    r->paths[n] = copy;
+    for (size_t i = 0; i < n; i++) {
+        if (r->paths[i][0] != '/') {
+            error_set(err, XFER_CONFIG, "\"%s\" is no absolute path", r->paths[i]);
+            free(copy);
+            free(r);
+            return NULL;
+        }
+        if (strspn(r->paths[i], "/") == strlen(r->paths[i]))
+            r->all = true;
+    }
+    return r;
+}
+
+static struct roots *roots_take(struct source_policy *p)
+{
+    struct roots *r;
+
+    pthread_mutex_lock(&p->mutex);
+    r = p->roots;
+    r->users++;
+    pthread_mutex_unlock(&p->mutex);
+    return r;
+}
+
+static void roots_leave(struct source_policy *p, struct roots *r)
+{
+    bool last;
+
+    pthread_mutex_lock(&p->mutex);
+    last = --r->users == 0;
+    pthread_mutex_unlock(&p->mutex);
+    if (!last)
+        return;
+    free(r->paths[r->n]);
+    free(r);
+}
+
+int source_policy_set_roots(struct source_policy *p, const char *roots, struct xfer_error *err)
+{
+    struct roots *now = roots_parse(roots, err), *before;
+
+    if (!now)
+        return -1;
+    pthread_mutex_lock(&p->mutex);
+    before = p->roots;
+    p->roots = now;
+    pthread_mutex_unlock(&p->mutex);
+    if (before)
+        roots_leave(p, before);
+    return 0;
+}
+
+bool source_policy_is_narrow(struct source_policy *p)
+{
+    struct roots *r = roots_take(p);
+    bool narrow = !r->all;
+
+    roots_leave(p, r);
+    return narrow;
+}
+
+/* ---- making one ---- */
+
+static struct node node_of(const char *path)
+{
+    struct node node = {.known = false};
+    struct stat st;
+
+    if (path && *path && stat(path, &st) == 0)
+        node = (struct node){true, st.st_dev, st.st_ino};
+    return node;
+}
+
+static bool is_node(const struct stat *st, const struct node *node)
+{
+    return node->known && st->st_dev == node->dev && st->st_ino == node->ino;
+}
+
+static struct node directory_of(const char *path)
+{
+    char directory[XFER_PATH_SIZE];
+    const char *slash = path ? strrchr(path, '/') : NULL;
+
+    if (!slash || (size_t)(slash - path) + 1 >= sizeof directory)
+        return (struct node){.known = false};
+    snprintf(directory, sizeof directory, "%.*s/", (int)(slash - path), path);
+    return node_of(directory);
+}
+
+struct source_policy *source_policy_create(const struct source_policy_options *o,
+                                           struct xfer_error *err)
+{
+    struct source_policy *p = calloc(1, sizeof *p);
+    const struct passwd *pw = getpwuid(geteuid());
+
+    if (!p) {
+        error_set(err, XFER_NO_RESOURCES, "no memory for the rules of sources");
+        return NULL;
+    }
+    pthread_mutex_init(&p->mutex, NULL);
+    snprintf(p->user, sizeof p->user, "%s%s%lu%s", pw ? pw->pw_name : "", pw ? " (uid " : "uid ",
+             (unsigned long)geteuid(), pw ? ")" : "");
+    p->database = o->database ? strdup(o->database) : NULL;
+    p->config = o->config ? strdup(o->config) : NULL;
+    if ((o->database && !p->database) || (o->config && !p->config)) {
+        error_set(err, XFER_NO_RESOURCES, "no memory for the rules of sources");
+        source_policy_destroy(p);
+        return NULL;
+    }
+    if (source_policy_set_roots(p, o->roots ? o->roots : "/", err)) {
+        error_prefix(err, "source.roots");
+        source_policy_destroy(p);
+        return NULL;
+    }
+    if (p->database)
+        p->database_name = strrchr(p->database, '/') ? strrchr(p->database, '/') + 1 : p->database;
+    p->database_dir = directory_of(p->database);
+    p->runtime = node_of(o->runtime);
+    p->state = node_of(o->state);
+    p->store = node_of(o->store);
+    return p;
+}
+
+void source_policy_destroy(struct source_policy *p)
+{
+    if (!p)
+        return;
+    if (p->roots)
+        roots_leave(p, p->roots);
+    pthread_mutex_destroy(&p->mutex);
+    free(p->database);
+    free(p->config);
+    free(p);
+}
+
+/* ---- what is refused ---- */
+
+#define CURE "what you can read yourself is handed over by 'xferctl send'"
+
+int source_policy_denied(const struct source_policy *p, int errnum, const char *path,
+                         struct xfer_error *err)
+{
+    error_set(err, error_code_of_errno(errnum), "%.400s: %s: xferd reads it as %s; " CURE, path,
+              strerror(errnum), p ? p->user : "its own user");
+    err->sys_errno = errnum;
+    return error_about(err, XFER_SIDE_SENDER, path);
+}
+
+static int refuse(const struct source_policy *p, const char *path, const char *why,
+                  struct xfer_error *err)
+{
+    error_set(err, XFER_PERMISSION_DENIED, "%.400s: %s, which xferd (as %s) never sends", path, why,
+              p->user);
+    return error_about(err, XFER_SIDE_SENDER, path);
+}
+
+static int refuse_outside(const struct source_policy *p, const char *path, struct xfer_error *err)
+{
+    error_set(
+        err, XFER_PERMISSION_DENIED,
+        "%.400s: not beneath source.roots, where alone xferd (as %s) opens files itself; " CURE,
+        path, p->user);
+    return error_about(err, XFER_SIDE_SENDER, path);
+}
+
+static int fail(int errnum, const char *path, struct xfer_error *err)
+{
+    error_set_errno(err, errnum, "%s", path);
+    return error_about(err, XFER_SIDE_SENDER, path);
+}
+
+/* ---- where it lies ---- */
+
+struct look {
+    struct source_policy *policy;
+    const struct roots *roots;
+    struct node *root_nodes; /* of roots; NULL: not wanted */
+    bool in_root, in_runtime, in_state, in_store, in_database_dir;
+    bool own; /* beneath the store, or beside the database */
+};
+
+static void visit(void *user, const char *name, const struct stat *st, bool last)
+{
+    struct look *look = user;
+    struct source_policy *p = look->policy;
+
+    if (name[0] == '\0') {
+        look->in_root = look->in_runtime = look->in_state = look->in_store = false;
+        look->in_database_dir = look->own = false;
+    }
+    if (look->in_store && strncmp(name, OWN_PREFIX, strlen(OWN_PREFIX)) == 0)
+        look->own = true;
+    if (last && look->in_database_dir && p->database_name[0] &&
+        strncmp(name, p->database_name, strlen(p->database_name)) == 0)
+        look->own = true;
+    look->in_database_dir = is_node(st, &p->database_dir);
+    look->in_runtime |= is_node(st, &p->runtime);
+    look->in_state |= is_node(st, &p->state);
+    look->in_store |= is_node(st, &p->store);
+    for (size_t i = 0; look->root_nodes && i < look->roots->n; i++)
+        look->in_root |= is_node(st, &look->root_nodes[i]);
+}
+
+/* By device and inode: another name of it is the same file. */
+static bool is_own_file(const struct source_policy *p, const struct stat *st)
+{
+    static const char *const suffixes[] = {"", "-wal", "-shm", "-journal"};
+    char path[XFER_PATH_SIZE + 16];
+    struct node node = node_of(p->config);
+
+    if (is_node(st, &node))
+        return true;
+    for (size_t i = 0; p->database && i < sizeof suffixes / sizeof suffixes[0]; i++) {
+        snprintf(path, sizeof path, "%s%s", p->database, suffixes[i]);
+        node = node_of(path);
+        if (is_node(st, &node))
+            return true;
+    }
+    return false;
+}
+
+/* Devices and what lies beside them; but /dev/shm is a place for files. */
+static bool is_in_dev(const char *real, const struct stat *st)
+{
+    struct node dev = node_of("/dev"), root = node_of("/");
+
+    if (source_place_beneath(real, "/dev/shm"))
+        return false;
+    return source_place_beneath(real, "/dev") ||
+           (dev.known && root.known && dev.dev != root.dev && st->st_dev == dev.dev);
+}
+
+/* Neither what the kernel makes up nor what is the daemon's own. */
+static int check_kind(struct source_policy *p, int fd, const struct stat *st, const char *real,
+                      const char *path, struct xfer_error *err)
+{
+    int kernels = source_place_is_kernels(fd);
+
+    if (kernels < 0)
+        return fail(errno, path, err);
+    if (kernels || source_place_beneath(real, "/proc") || source_place_beneath(real, "/sys") ||
+        is_in_dev(real, st))
+        return refuse(p, path, "lies in /proc, /sys, /dev or the like", err);
+    if (is_own_file(p, st))
+        return refuse(p, path, "is a file of xferd itself", err);
+    return 0;
+}
+
+static int check_found(struct source_policy *p, const struct look *look, const char *path,
+                       struct xfer_error *err)
+{
+    if (!look->roots->all && !look->in_root)
+        return refuse_outside(p, path, err);
+    if (look->own || look->in_runtime || (look->in_state && !look->in_store))
+        return refuse(p, path, "is a file of xferd itself", err);
+    return 0;
+}
+
+/* Where it is not, source.roots tells nothing of it. */
+static int check_place(struct source_policy *p, struct look *look, int fd, const struct stat *st,
+                       const char *path, struct xfer_error *err)
+{
+    char real[XFER_PATH_SIZE];
+
+    switch (source_place_find(fd, st, visit, look, real)) {
+    case PLACE_FOUND:
+        break;
+    case PLACE_GONE:
+        return fail(ENOENT, path, err);
+    case PLACE_MOVED:
+        error_set(err, XFER_SOURCE_CHANGED, "%s: was moved while it was being opened", path);
+        return error_about(err, XFER_SIDE_SENDER, path);
+    case PLACE_UNREACHABLE:
+        return refuse(p, path, "lies where no path of this system leads", err);
+    case PLACE_DENIED:
+        return source_policy_denied(p, EACCES, path, err);
+    case PLACE_FAILED:
+        return fail(errno, path, err);
+    }
+    if (check_found(p, look, path, err))
+        return -1;
+    return check_kind(p, fd, st, real, path, err);
+}
+
+int source_policy_check(struct source_policy *p, int fd, const struct stat *st, const char *path,
+                        struct xfer_error *err)
+{
+    struct roots *roots = roots_take(p);
+    struct look look = {.policy = p, .roots = roots};
+    int rc;
+
+    if (!roots->all && roots->n > 0) {
+        look.root_nodes = calloc(roots->n, sizeof *look.root_nodes);
+        if (!look.root_nodes) {
+            roots_leave(p, roots);
+            return fail(ENOMEM, path, err);
+        }
+        for (size_t i = 0; i < roots->n; i++)
+            look.root_nodes[i] = node_of(roots->paths[i]);
+    }
+    rc = check_place(p, &look, fd, st, path, err);
+    free(look.root_nodes);
+    roots_leave(p, roots);
+    return rc;
+}
+
+/* The way to it is the business of whoever opened it, and may be none of this process; where one is
+ * told it is looked at. */
+int source_policy_check_handle(struct source_policy *p, int fd, const struct stat *st,
+                               const char *path, struct xfer_error *err)
+{
+    static const struct roots everywhere = {.all = true};
+    struct look look = {.policy = p, .roots = &everywhere};
+    char real[XFER_PATH_SIZE];
+
+    if (source_place_find(fd, st, visit, &look, real) == PLACE_FOUND &&
+        check_found(p, &look, path, err))
+        return -1;
+    return check_kind(p, fd, st, real, path, err);
+}
