@@ -53,6 +53,7 @@ struct rank {
     struct pool *pool;
 
     /* rank 0 */
+    struct pool *handles; /* workers for what clients hand over: it may hang, and files go on */
     struct listener *listener; /* only without supervisor */
     int listen_fd;
     struct queue *queue;
@@ -421,6 +422,11 @@ static int start_sending(struct rank *r, struct xfer_error *err)
     options.errands_user = r->errands;
     options.listen_fd = r->listen_fd;
     options.sender = r->sender;
+    options.policy = r->policy;
+    r->handles = pool_create(r->loop, XFER_HANDLE_WORKERS, err);
+    if (!r->handles)
+        return -1;
+    options.pool = r->handles;
     if (gethostname(options.host, sizeof(options.host) - 1))
         snprintf(options.host, sizeof(options.host), "unknown");
     r->server = server_create(&options, err);
@@ -530,10 +536,11 @@ static int wind_up(struct rank *r)
     errands_destroy(r->errands);
     queue_close(r->queue, RECORD_LAST);
     listener_destroy(r->listener);
-    if (r->pool && !pool_drain(r->pool, 1.0))
+    if ((r->pool && !pool_drain(r->pool, 1.0)) || (r->handles && !pool_drain(r->handles, 0.5)))
         return -1;
     receiving_destroy(r->receiving);
     pool_destroy(r->pool);
+    pool_destroy(r->handles);
     source_policy_destroy(r->policy);
     store_close(r->store);
     link_destroy(r->link);

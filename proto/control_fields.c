@@ -28,7 +28,8 @@ static const struct json_field job_list[] = {
     F(key, JSON_STRING_OR_NULL),  F(existing, JSON_BOOL),
     F(submitted_at, JSON_TIME),   F(started_at, JSON_TIME),
     F(finished_at, JSON_TIME),    F(uid, JSON_INT64),
-    F(exit_code, JSON_INT),       F(bandwidth, JSON_INT64),
+    F(handle, JSON_BOOL),         F(exit_code, JSON_INT),
+    F(bandwidth, JSON_INT64),
 };
 const struct json_fields job_fields = FIELDS(job_list);
 #undef F
@@ -88,6 +89,8 @@ const struct json_fields limits_fields = FIELDS(limits_list);
 static const struct json_field hello_list[] = {
     F(version, JSON_TEXT_BUFFER),
     F(api, JSON_INT),
+    F(uid, JSON_INT64),
+    F(identity, JSON_TEXT_BUFFER),
     F(queue_id, JSON_TEXT_BUFFER),
     F(boot_id, JSON_TEXT_BUFFER),
 };

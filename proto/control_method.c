@@ -102,6 +102,11 @@ static const struct param_spec submit_params[] = {
      .absolute = true,
      .max = XFER_PATH_SIZE - 1,
      .help = "absolute path of the file to send, on the host of rank 0"},
+    {.name = "source_fd",
+     .type = PARAM_BOOL,
+     FIELD(source_fd),
+     .help =
+         "read the file from the descriptor that comes with this line instead of opening source"},
     {.name = "dest",
      .type = PARAM_PATH,
      FIELD(dest),
@@ -149,6 +154,14 @@ static const struct param_spec submit_params[] = {
 };
 
 static const struct param_spec job_params[] = {JOB_REQUIRED};
+
+static const struct param_spec retry_params[] = {
+    JOB_REQUIRED,
+    {.name = "source_fd",
+     .type = PARAM_BOOL,
+     FIELD(source_fd),
+     .help = "the descriptor that comes with this line is the file that the job sends"},
+};
 
 static const struct param_spec list_params[] = {
     {.name = "state",
@@ -266,7 +279,7 @@ static const struct method_spec methods[METHOD_COUNT] = {
                                .summary = "start a job again that failed, was cancelled or waits "
                                           "for its next attempt",
                                .result = "the job object",
-                               PARAMS(job_params)},
+                               PARAMS(retry_params)},
     [METHOD_QUEUE_PAUSE] = {.id = METHOD_QUEUE_PAUSE,
                             .name = "queue.pause",
                             .summary = "take requests, start no job",

@@ -71,7 +71,8 @@ struct control_params {
     int sync;          /* enum sync_mode */
     int state;         /* enum job_state; -1: not given */
     bool wait;
-    bool head; /* of the list */
+    bool head;      /* of the list */
+    bool source_fd; /* a descriptor comes with the request */
 };
 void control_params_init(struct control_params *p);
 void control_params_free(struct control_params *p); /* frees what it owns, leaves it initialised */

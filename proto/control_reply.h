@@ -42,6 +42,7 @@ struct control_job {
     bool existing;
     double submitted_at, started_at, finished_at; /* Unix time; 0: not yet (null) */
     int64_t uid;
+    bool handle;              /* it hangs on a descriptor that was handed over */
     int exit_code;            /* of xferctl for this job; 0 until it has ended */
     struct xfer_error *error; /* why it ended, or why its last attempt failed; or NULL */
     /* warnings[] is encoded as an empty array for now */
@@ -56,6 +57,8 @@ struct control_rank {
 struct control_hello {
     char version[32];
     int api;
+    int64_t uid;       /* of the daemon */
+    char identity[16]; /* with whose rights files are opened: "daemon" or "caller"; "": not told */
     char queue_id[2 * XFER_QUEUE_ID_SIZE + 1]; /* hex */
     char boot_id[2 * XFER_QUEUE_ID_SIZE + 1];  /* hex; new at every start of rank 0 */
     int n_ranks;

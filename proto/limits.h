@@ -49,6 +49,10 @@
 #define XFER_LIST_MAX            1000       /* jobs in one transfer.list */
 #define XFER_REPLY_MAX           (64 * 1024 * 1024) /* one line that xferctl accepts: a list of jobs */
 #define XFER_EVENTS_PER_SECOND   5                  /* of one job, to one subscriber */
+#define XFER_HANDLES_MAX         8192 /* open files that clients have handed over, at once */
+#define XFER_HANDLES_WAITING_MAX 16   /* of one client, whose request is not complete yet */
+#define XFER_HANDLE_SECONDS      30   /* after a start: for those that it has lost to come again */
+#define XFER_HANDLE_WORKERS      16   /* threads for what they need */
 
 /* the queue */
 #define XFER_GROUPS_MAX          1024 /* supplementary groups of a user that are kept with a job */

@@ -49,6 +49,8 @@ static const char *reason_for(const struct control *c, const struct job *job, ch
     }
     if (job->schedule.stuck)
         return "waiting for the last attempt, which is stuck in I/O";
+    if (job->schedule.delayed && job_error_code(job) == XFER_SOURCE_HANDLE_LOST)
+        return "waiting for its source to be handed over again, which a restart has lost";
     if (job->schedule.delayed) {
         tell_next_attempt(job, buf);
         return buf;

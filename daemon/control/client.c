@@ -58,6 +58,22 @@ void client_set_subscriber(struct client *c, struct subscriber *s)
     c->subscriber = s;
 }
 
+struct handles *client_handles(const struct client *c)
+{
+    return c->group->handles;
+}
+
+void client_hold(struct client *c)
+{
+    c->held = true;
+}
+
+void client_release(struct client *c)
+{
+    c->held = false;
+    clients_want_work(c->group, &c->links);
+}
+
 size_t client_unsent(const struct client *c)
 {
     return outbuf_len(&c->output);
@@ -171,7 +187,8 @@ static bool flush_refused(struct client *c)
 
 static bool all_run(const struct client *c)
 {
-    return c->eof && !c->message && list_empty(&c->links.work) && lines_pending(&c->lines) == 0;
+    return c->eof && !c->held && !c->message && list_empty(&c->links.work) &&
+           lines_pending(&c->lines) == 0;
 }
 
 bool client_flush(struct client_links *links)
@@ -239,6 +256,7 @@ void client_destroy(struct client_links *links)
     client_drop_replies(c);
     if (c->message)
         client_input_end_message(c);
+    client_input_drop_descriptors(c);
     if (c->watched)
         hangup_forget(g->hangup, c->fd);
     ev_io_stop(g->loop, &c->in);

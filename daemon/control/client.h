@@ -10,6 +10,8 @@
  * nothing about jobs.
  * - A client that can't be written to any more is mute: what it had sent is still run, unless it
  * only asks; replies are dropped, then it closes.
+ * - Descriptors that come along belong to the line with whose last bytes they came, and are closed
+ * when that has been run and has not taken them.
  * - A line that is too long: the error is its last reply; more input is thrown away, bounded in
  * bytes and time.
  */
@@ -21,7 +23,10 @@
 #include <sys/types.h>
 #include <ev.h>
 
+#include "proto/error.h"
+
 struct client;
+struct handles;
 struct subscriber;
 
 /* Append to its output. Without memory for it the client is closed. */
@@ -41,6 +46,15 @@ struct ev_loop *client_loop(const struct client *c);
  * closed. */
 struct subscriber *client_subscriber(const struct client *c);
 void client_set_subscriber(struct client *c, struct subscriber *s);
+
+/* The descriptor that came with the line that is being run: the caller's, to be closed by
+ * handles_close(). -1: none did (XFER_INVALID_PARAMS), or it could not be taken. */
+int client_take_descriptor(struct client *c, struct xfer_error *err);
+struct handles *client_handles(const struct client *c);
+
+/* Run none of its requests until it is released: what comes next must not overtake. */
+void client_hold(struct client *c);
+void client_release(struct client *c);
 
 /* A reply that it was owed is gone (from reply.c). */
 void client_answered(struct client *c);

@@ -9,13 +9,126 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
+#include "daemon/control/handles.h"
 #include "daemon/control/reply.h"
 #include "proto/control_reply.h"
 
 #define READ_SIZE        ((size_t)32 * 1024)
 #define REQUESTS_A_SLICE 16
+
+/* ---- descriptors ---- */
+
+static void add_descriptor(struct client *c, int fd)
+{
+    struct handles *handles = c->group->handles;
+    enum xfer_code why = XFER_NO_RESOURCES; /* of one that the system has dropped */
+
+    if (fd >= 0 && (c->n_descriptors == XFER_HANDLES_WAITING_MAX || !handles)) {
+        close(fd); /* one line takes one of them: these are of no use */
+        return;
+    }
+    if (fd >= 0 && !handles_admit(handles)) {
+        close(fd);
+        fd = -1;
+        why = XFER_TOO_BUSY;
+    }
+    if (c->n_descriptors == XFER_HANDLES_WAITING_MAX)
+        return;
+    c->descriptors[c->n_descriptors].fd = fd;
+    c->descriptors[c->n_descriptors].until = c->received;
+    c->descriptors[c->n_descriptors].why = why;
+    c->n_descriptors++;
+}
+
+static void add_descriptors(struct client *c, struct msghdr *msg)
+{
+    for (struct cmsghdr *m = CMSG_FIRSTHDR(msg); m; m = CMSG_NXTHDR(msg, m)) {
+        const unsigned char *data = CMSG_DATA(m);
+
+        if (m->cmsg_level != SOL_SOCKET || m->cmsg_type != SCM_RIGHTS)
+            continue;
+        for (size_t at = 0; at + sizeof(int) <= m->cmsg_len - CMSG_LEN(0); at += sizeof(int)) {
+            int fd;
+
+            memcpy(&fd, data + at, sizeof fd);
+            add_descriptor(c, fd);
+        }
+    }
+    if (msg->msg_flags & MSG_CTRUNC)
+        add_descriptor(c, -1);
+}
+
+/* As read(). The system ends a read behind bytes that had descriptors with them, so their last byte
+ * is the last one that was read. */
+static ssize_t receive(struct client *c, char *space, size_t size)
+{
+    union {
+        struct cmsghdr align;
+        char space[CMSG_SPACE(XFER_HANDLES_WAITING_MAX * sizeof(int))];
+    } control;
+    struct iovec iov = {.iov_base = space, .iov_len = size};
+    struct msghdr msg = {.msg_iov = &iov,
+                         .msg_iovlen = 1,
+                         .msg_control = &control,
+                         .msg_controllen = sizeof control};
+    ssize_t n = recvmsg(c->fd, &msg, MSG_CMSG_CLOEXEC);
+
+    if (n < 0)
+        return n;
+    c->received += (uint64_t)n;
+    add_descriptors(c, &msg);
+    return n;
+}
+
+/* Those of bytes before that one. */
+static void drop_descriptors(struct client *c, uint64_t position)
+{
+    unsigned n = 0;
+
+    while (n < c->n_descriptors && c->descriptors[n].until <= position) {
+        if (c->descriptors[n].fd >= 0)
+            handles_close(c->group->handles, c->descriptors[n].fd);
+        n++;
+    }
+    c->n_descriptors -= n;
+    memmove(c->descriptors, c->descriptors + n, c->n_descriptors * sizeof *c->descriptors);
+}
+
+void client_input_drop_descriptors(struct client *c)
+{
+    drop_descriptors(c, UINT64_MAX);
+}
+
+/* The end of the line that was cut off last. */
+static uint64_t position(const struct client *c)
+{
+    return c->received - lines_pending(&c->lines);
+}
+
+int client_take_descriptor(struct client *c, struct xfer_error *err)
+{
+    int fd;
+
+    if (c->batch)
+        return error_set(err, XFER_INVALID_PARAMS, "source_fd: not in a batch");
+    if (c->n_descriptors == 0 || c->descriptors[0].until > position(c))
+        return error_set(err, XFER_INVALID_PARAMS,
+                         "source_fd: no descriptor came with the bytes of this line");
+    fd = c->descriptors[0].fd;
+    if (fd < 0 && c->descriptors[0].why == XFER_TOO_BUSY)
+        return error_set(err, XFER_TOO_BUSY, "as many files as possible have been handed over");
+    if (fd < 0)
+        return error_set(err, XFER_NO_RESOURCES,
+                         "the daemon has no descriptor free for the file that was handed over");
+    c->n_descriptors--;
+    memmove(c->descriptors, c->descriptors + 1, c->n_descriptors * sizeof *c->descriptors);
+    return fd;
+}
+
+/* ---- bytes ---- */
 
 static void throw_away(struct client *c)
 {
@@ -49,7 +162,7 @@ static void on_readable(struct ev_loop *loop, ev_io *w, int revents)
         ev_io_stop(loop, w);
         return;
     }
-    ssize_t n = read(c->fd, space, room < READ_SIZE ? room : READ_SIZE);
+    ssize_t n = receive(c, space, room < READ_SIZE ? room : READ_SIZE);
     if (n < 0 && (errno == EAGAIN || errno == EINTR))
         return;
     if (n > 0) {
@@ -86,6 +199,7 @@ static void refuse_line(struct client *c)
     client_write_line(c, text);
     free(text);
     c->refused = true;
+    client_input_drop_descriptors(c);
     client_drop_replies(c);
     lines_free(&c->lines);
     ev_now_update(loop);
@@ -121,6 +235,7 @@ static bool next_message(struct client *c)
     int rc;
 
     do {
+        drop_descriptors(c, position(c));
         rc = lines_next(&c->lines, &line, &len);
         if (rc == 0 && c->eof && lines_pending(&c->lines) > 0 && end_last_line(c))
             rc = lines_next(&c->lines, &line, &len);
@@ -148,6 +263,7 @@ void client_input_end_message(struct client *c)
     control_message_free(c->message);
     c->message = NULL;
     c->batch = NULL;
+    drop_descriptors(c, position(c));
     batch_release(b);
 }
 
@@ -180,7 +296,7 @@ bool client_work(struct client_links *links)
     struct client *c = of_links(links);
 
     for (int i = 0; i < REQUESTS_A_SLICE; i++) {
-        if (c->closing || c->choked || c->refused)
+        if (c->closing || c->choked || c->refused || c->held)
             return false;
         if (!c->message && !next_message(c)) {
             if (c->closing || c->refused)

@@ -141,6 +141,11 @@ void clients_destroy(struct clients *g)
     free(g);
 }
 
+void clients_set_handles(struct clients *g, struct handles *handles)
+{
+    g->handles = handles;
+}
+
 int clients_add(struct clients *g, int fd, uid_t uid, bool admin, struct xfer_error *err)
 {
     struct client_links *c = client_create(g, fd, uid, admin);

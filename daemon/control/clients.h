@@ -35,6 +35,10 @@ struct clients *clients_create(struct ev_loop *loop, const struct clients_events
                                void *user, struct xfer_error *err);
 void clients_destroy(struct clients *g); /* NULL is fine; closes all, closed() is called */
 
+/* Where descriptors that they send are counted; NULL, as at first: none is taken. */
+struct handles;
+void clients_set_handles(struct clients *g, struct handles *handles);
+
 /* A new connection; fd (non-blocking, CLOEXEC) is taken, on failure too. */
 int clients_add(struct clients *g, int fd, uid_t uid, bool admin, struct xfer_error *err);
 

@@ -14,9 +14,10 @@ struct clients {
     struct clients_events events;
     void *user;
     struct hangup *hangup;
-    struct list all;   /* by client.link */
-    struct list work;  /* have input to run */
-    struct list flush; /* have output to write, or may be done with */
+    struct handles *handles; /* NULL: descriptors are not taken */
+    struct list all;         /* by client.link */
+    struct list work;        /* have input to run */
+    struct list flush;       /* have output to write, or may be done with */
     size_t count, owed, unsent;
     ev_timer work_turn, flush_turn; /* fed for this turn, started for the next */
 };

@@ -11,6 +11,7 @@
 
 #include "daemon/control/clients.h"
 #include "daemon/control/events.h"
+#include "daemon/control/handles.h"
 #include "daemon/control/list.h"
 #include "daemon/control/pinger.h"
 #include "daemon/control/queue.h"
@@ -41,6 +42,7 @@ struct control {
     struct scheduler *scheduler;
     struct events *events;
     struct clients *clients;
+    struct handles *handles;
     struct pinger *pinger;
     struct reloader *reloader;
 

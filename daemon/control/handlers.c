@@ -54,16 +54,17 @@ struct job *handlers_find_job(struct control *c, struct reply *reply, enum metho
 {
     struct xfer_error err = XFER_ERROR_INIT;
     struct job *job;
-    enum method_id kept;
 
     queue_follow(c->queue);
     job = queue_find(c->queue, p->job, &err);
     if (job)
         return job;
-    if (err.code != XFER_JOB_FORGOTTEN || reply_kept(reply, &kept))
+    if (err.code != XFER_JOB_FORGOTTEN || reply_is_fetched(reply)) {
         reply_error(reply, &err, p->job);
-    else if (handlers_keep(reply, method, p))
+    } else if (handlers_keep(reply, method, p)) {
+        reply_set_fetched(reply);
         fetch(c, reply, p);
+    }
     return NULL;
 }
 
@@ -80,6 +81,8 @@ static void system_hello(struct control *c, struct reply *reply, const struct co
     struct control_hello hello = {.version = PACKAGE_VERSION, .api = CONTROL_API, .n_ranks = 1};
 
     (void)p;
+    hello.uid = geteuid();
+    strcpy(hello.identity, "daemon");
     hello.jobs_finished_kept = c->finished_kept;
     hex(queue_id(c->queue), XFER_QUEUE_ID_SIZE, hello.queue_id);
     hex(c->boot_id, sizeof c->boot_id, hello.boot_id);

@@ -7,11 +7,13 @@
 
 #include "daemon/control/answers.h"
 #include "daemon/control/handlers_impl.h"
+#include "daemon/control/handover.h"
 #include "daemon/control/job_list.h"
 #include "proto/relpath.h"
 
-static void refuse(struct job *job, const struct xfer_error *why)
+static void refuse(struct control *c, struct job *job, const struct xfer_error *why)
 {
+    handover_close(c, job);
     answers_fail(job, why, false);
     job_destroy(job);
 }
@@ -21,20 +23,21 @@ void handlers_admit(struct control *c, struct job *job)
     struct xfer_error err = XFER_ERROR_INIT;
 
     if (queue_admit(c->queue, job, &err) < 0)
-        refuse(job, &err);
+        refuse(c, job, &err);
 }
 
 /* Where sizes count, all go the same way: they come to the queue in the order in which they were
  * asked for. */
 static void size_or_admit(struct control *c, struct job *job)
 {
-    bool look = queue_counts_bytes(c->queue) && !job->queue.unlimited && job->bytes_total == 0;
+    bool look = queue_counts_bytes(c->queue) && !job->queue.unlimited && !job->handle &&
+                job->bytes_total == 0;
     struct xfer_error err = XFER_ERROR_INIT;
 
     if (!look && !sizer_is_busy(c->sizer))
         handlers_admit(c, job);
     else if (sizer_put(c->sizer, job, look, &err) < 0)
-        refuse(job, &err);
+        refuse(c, job, &err);
 }
 
 void handle_submit(struct control *c, struct reply *reply, const struct control_params *p)
@@ -46,6 +49,9 @@ void handle_submit(struct control *c, struct reply *reply, const struct control_
         reply_error(reply, &err, 0);
         return;
     }
+    if (!handover_ready(c, reply, METHOD_TRANSFER_SUBMIT, p))
+        return;
+    const struct handle *handle = reply_handle(reply);
     struct job_spec spec = {
         .source = p->source,
         .dest = dest,
@@ -59,11 +65,19 @@ void handle_submit(struct control *c, struct reply *reply, const struct control_
         .retries = p->retries >= 0 ? p->retries : c->retries,
         .default_retries = p->retries < 0,
     };
+    if (handle) {
+        spec.handle = true;
+        spec.handle_dev = handle->dev;
+        spec.handle_ino = handle->ino;
+        spec.size = handle->size;
+    }
     struct job *job = queue_draft(c->queue, &spec, &err);
     if (!job) {
         reply_error(reply, &err, 0);
         return;
     }
+    if (handle)
+        job->handle_fd = reply_take_handle(reply);
     /* Nobody hears of its number before it is recorded. */
     reply_wait(reply, &job->replies, p->wait ? REPLY_WAITS_ENDED : REPLY_WAITS_ACCEPTED, 0, -1);
     size_or_admit(c, job);
@@ -145,6 +159,25 @@ void handle_cancel(struct control *c, struct reply *reply, const struct control_
     reply_wait(reply, &job->replies, REPLY_WAITS_ENDED, job->id, -1);
 }
 
+/* Whoever may have the job run again must not have it send what only he can read. False: the reply
+ * has been given. */
+static bool may_hand_over(struct reply *reply, const struct job *job)
+{
+    struct xfer_error err = XFER_ERROR_INIT;
+
+    if (client_uid(reply_client(reply)) != job->owner)
+        error_set(&err, XFER_PERMISSION_DENIED,
+                  "job %" PRId64 " belongs to uid %u, who alone hands over its source", job->id,
+                  (unsigned)job->owner);
+    else if (!job->handle)
+        error_set(&err, XFER_INVALID_PARAMS,
+                  "source_fd: job %" PRId64 " does not send a file that was handed over", job->id);
+    else
+        return true;
+    reply_error(reply, &err, job->id);
+    return false;
+}
+
 static void revive(struct control *c, struct reply *reply, struct job *job)
 {
     struct xfer_error err = XFER_ERROR_INIT;
@@ -155,7 +188,12 @@ static void revive(struct control *c, struct reply *reply, struct job *job)
         reply_error(reply, &err, job->id);
         return;
     }
+    if (reply_handle(reply) && !handover_attach(c, reply, job, &err)) {
+        reply_error(reply, &err, job->id);
+        return;
+    }
     if (queue_revive(c->queue, job, client_is_admin(reply_client(reply)), &err) < 0) {
+        handover_close(c, job);
         reply_error(reply, &err, job->id);
         return;
     }
@@ -165,10 +203,19 @@ static void revive(struct control *c, struct reply *reply, struct job *job)
 
 void handle_retry(struct control *c, struct reply *reply, const struct control_params *p)
 {
+    struct xfer_error err = XFER_ERROR_INIT;
+
+    if (!handover_ready(c, reply, METHOD_TRANSFER_RETRY, p))
+        return;
     struct job *job = handlers_find_job(c, reply, METHOD_TRANSFER_RETRY, p);
 
-    if (!job || !may_change(reply, job))
+    if (!job || !may_change(reply, job) || (p->source_fd && !may_hand_over(reply, job)))
         return;
+    if (!job->queue.ending && !job_state_finished(job->state) && reply_handle(reply) &&
+        !handover_attach(c, reply, job, &err)) {
+        reply_error(reply, &err, job->id);
+        return;
+    }
     if (job->queue.ending) {
         keep_until_settled(reply, METHOD_TRANSFER_RETRY, p, job);
     } else if (job_state_finished(job->state)) {

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #define RATE_STEP  0.2 /* seconds between two looks at the rate */
 #define RATE_TIME  1.5 /* seconds in which an old rate loses half of its weight, about */
@@ -50,6 +51,7 @@ struct job *job_new(void)
     if (!job)
         return NULL;
     job->n_groups = -1;
+    job->handle_fd = -1;
     list_init(&job->replies);
     list_init(&job->answered);
     list_init(&job->queue.link);
@@ -109,6 +111,8 @@ void job_destroy(struct job *job)
     free(job->error);
     free(job->stored);
     free(job->groups);
+    if (job->handle_fd >= 0)
+        close(job->handle_fd);
     free(job);
 }
 
@@ -292,6 +296,7 @@ char *job_encode(const struct job *job, const struct job_view *view)
         .started_at = job->started_at,
         .finished_at = job->finished_at,
         .uid = job->owner,
+        .handle = job->handle,
     };
     memcpy(out.digest, job->digest, sizeof out.digest);
     if (job->error) {

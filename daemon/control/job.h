@@ -68,6 +68,7 @@ struct job {
     int64_t bandwidth;
     bool handle;
     uint64_t handle_dev, handle_ino;
+    int handle_fd; /* that descriptor, or -1; see handover.h */
     int priority;
     enum overwrite_mode overwrite;
     enum sync_mode sync;

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <ev.h>
 
+#include "daemon/control/handles.h"
 #include "daemon/control/outbuf.h"
 #include "proto/control_reply.h"
 
@@ -29,6 +30,9 @@ struct reply {
     bool existing;
     struct control_params *kept; /* NULL, or the request of this method */
     enum method_id method;
+    bool fetched;
+    bool has_handle;
+    struct handle handle;
     ev_timer timer;
     bool notification;
     char id[];
@@ -119,6 +123,8 @@ void reply_drop(struct reply *r)
     if (r->kept)
         control_params_free(r->kept);
     free(r->kept);
+    if (r->has_handle)
+        handles_close(client_handles(client), r->handle.fd);
     free(r);
     client_answered(client);
 }
@@ -208,6 +214,39 @@ bool reply_is_existing(const struct reply *r)
     return r->existing;
 }
 
+void reply_set_fetched(struct reply *r)
+{
+    r->fetched = true;
+}
+
+bool reply_is_fetched(const struct reply *r)
+{
+    return r->fetched;
+}
+
+void reply_set_handle(struct reply *r, const struct handle *handle)
+{
+    r->handle = *handle;
+    r->has_handle = true;
+}
+
+const struct handle *reply_handle(const struct reply *r)
+{
+    return r->has_handle ? &r->handle : NULL;
+}
+
+int reply_take_handle(struct reply *r)
+{
+    r->has_handle = false;
+    return r->handle.fd;
+}
+
+static bool keep_text(char **to, const char *from)
+{
+    *to = from ? strdup(from) : NULL;
+    return !from || *to;
+}
+
 bool reply_keep(struct reply *r, enum method_id method, const struct control_params *p)
 {
     if (r->kept)
@@ -216,9 +255,10 @@ bool reply_keep(struct reply *r, enum method_id method, const struct control_par
     if (!kept)
         return false;
     *kept = *p;
-    kept->source = kept->dest = kept->method = kept->key = NULL;
-    kept->user = p->user ? strdup(p->user) : NULL;
-    if (p->user && !kept->user) {
+    kept->source = kept->dest = kept->method = kept->key = kept->user = NULL;
+    if (!keep_text(&kept->source, p->source) || !keep_text(&kept->dest, p->dest) ||
+        !keep_text(&kept->key, p->key) || !keep_text(&kept->user, p->user)) {
+        control_params_free(kept);
         free(kept);
         return false;
     }

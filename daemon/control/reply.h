@@ -52,7 +52,18 @@ void reply_put(struct reply *r, struct list *where); /* and back, as it was */
 void reply_set_existing(struct reply *r);
 bool reply_is_existing(const struct reply *r);
 
-/* Keep the request itself, to run it again: of its texts only the user is kept. False: no memory.
+/* The file that was handed over with its request, closed with the reply unless it is taken. NULL:
+ * none, or it was taken. */
+struct handle;
+void reply_set_handle(struct reply *r, const struct handle *handle);
+const struct handle *reply_handle(const struct reply *r);
+int reply_take_handle(struct reply *r); /* its descriptor. There must be one */
+
+/* The database was asked for the job that it is about. */
+void reply_set_fetched(struct reply *r);
+bool reply_is_fetched(const struct reply *r);
+
+/* Keep the request itself, to run it again, but not the name of a method. False: no memory.
  * Keeping it twice changes nothing. */
 bool reply_keep(struct reply *r, enum method_id method, const struct control_params *p);
 /* NULL: was not kept. Gone with the reply. */

@@ -93,6 +93,8 @@ static double seconds_left(const struct scheduler *s, const struct job *job)
 {
     double left = job->not_before - clock_unix(), longest = retry_longest(&s->options.retry);
 
+    if (job_error_code(job) == XFER_SOURCE_HANDLE_LOST && longest < s->options.handle_wait)
+        longest = s->options.handle_wait;
     return left > longest ? longest : left;
 }
 
@@ -173,6 +175,7 @@ struct scheduler *scheduler_create(struct ev_loop *loop, struct queue *queue,
     s->loop = loop;
     s->queue = queue;
     s->options = *options;
+    s->handles_until = clock_monotonic() + options->handle_wait;
     s->events = *events;
     s->user = user;
     heap_init(&s->ready, starts_first);

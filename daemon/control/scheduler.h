@@ -23,6 +23,7 @@ struct scheduler_options {
     struct sender *sender; /* NULL: nothing ever starts */
     struct retry_policy retry;
     double stall_timeout; /* seconds without a byte after which an attempt has failed; 0: never */
+    double handle_wait;   /* seconds from now on in which lost descriptors are waited for */
     bool paused;
 };
 

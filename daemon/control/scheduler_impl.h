@@ -40,6 +40,7 @@ struct scheduler {
     unsigned running;
     struct scheduler_counts counts;
     uint64_t random;
+    double handles_until; /* monotonic: then descriptors that were lost are */
     bool stopping;
     enum xfer_code stop_code;
     ev_timer turn; /* fed for this turn of the loop, started for the next */

@@ -32,8 +32,25 @@ static void requeue(struct scheduler *s, struct job *job, double delay,
         scheduler_place(s, job);
 }
 
+/* A descriptor that a restart has lost may be handed over again, or has been during this attempt.
+ * False: that is over. */
+static bool wait_for_handle(struct scheduler *s, struct job *job, const struct xfer_error *why)
+{
+    double left = s->handles_until - clock_monotonic();
+
+    if (job->handle_fd >= 0)
+        requeue(s, job, 0, why);
+    else if (left > 0)
+        requeue(s, job, left, why);
+    else
+        return false;
+    return true;
+}
+
 static void attempt_failed(struct scheduler *s, struct job *job, const struct xfer_error *why)
 {
+    if (why->code == XFER_SOURCE_HANDLE_LOST && wait_for_handle(s, job, why))
+        return;
     if (retry_kind(why->code) != RETRY_FREE)
         s->counts.failed++;
     switch (retry_kind(why->code)) {
@@ -245,7 +262,11 @@ bool scheduler_start(struct scheduler *s, struct job *job)
                                    .overwrite = job->overwrite,
                                    .sync = job->sync,
                                    .bandwidth = job->bandwidth,
-                                   .again = job->attempts > job->settled || job->restored};
+                                   .again = job->attempts > job->settled || job->restored,
+                                   .handle = job->handle,
+                                   .handle_dev = job->handle_dev,
+                                   .handle_ino = job->handle_ino,
+                                   .handle_fd = job->handle_fd};
     struct run *run = make_run(s, job);
 
     if (run)

@@ -198,6 +198,19 @@ static void on_sized(void *user, struct job *job)
     handlers_admit(user, job);
 }
 
+/* Of what clients and files leave; where that is little, a part of what is kept for files. */
+static size_t most_handles(size_t clients)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0 ||
+        limit.rlim_cur >= clients + DESCRIPTORS_KEPT + XFER_HANDLES_MAX)
+        return XFER_HANDLES_MAX;
+    if (limit.rlim_cur > clients + DESCRIPTORS_KEPT + DESCRIPTORS_KEPT / 4)
+        return limit.rlim_cur - clients - DESCRIPTORS_KEPT;
+    return (limit.rlim_cur - clients) / 4;
+}
+
 static int make_parts(struct server *s, const struct server_options *o, struct xfer_error *err)
 {
     static const struct clients_events clients_events = {on_request, on_drained, on_closed,
@@ -205,6 +218,7 @@ static int make_parts(struct server *s, const struct server_options *o, struct x
     struct control *c = &s->control;
     struct scheduler_options scheduler_options = {
         .sender = o->link ? o->sender : NULL,
+        .handle_wait = XFER_HANDLE_SECONDS,
         .paused = queue_paused(o->queue),
     };
 
@@ -214,12 +228,14 @@ static int make_parts(struct server *s, const struct server_options *o, struct x
                                           &server_scheduler_events, s, err)) ||
         !(c->events = events_create(o->loop, err)) || !(c->pinger = pinger_create(o->link, err)) ||
         !(c->reloader = reloader_create(o->errands, o->errands_user, err)) ||
-        !(c->clients = clients_create(o->loop, &clients_events, s, err)))
+        !(c->clients = clients_create(o->loop, &clients_events, s, err)) ||
+        !(c->handles = handles_create(o->pool, o->policy, s->handles_max, err)))
         return -1;
     server_apply_conf(s, o->conf);
     if (queue_serve(c->queue, &server_queue_events, s, err) < 0 ||
         !(s->acceptor = acceptor_create(o->loop, o->listen_fd, on_connected, s, err)))
         return -1;
+    clients_set_handles(c->clients, c->handles);
     if (queue_paused(c->queue))
         log_notice("the queue is paused: %zu jobs wait for it to be resumed",
                    queue_count(c->queue, JOB_QUEUED));
@@ -255,6 +271,7 @@ struct server *server_create(const struct server_options *o, struct xfer_error *
     s->stop_timer.data = s->stopped.data = s;
     raise_descriptor_limit();
     s->clients_max = most_clients();
+    s->handles_max = most_handles(s->clients_max);
     if (getrandom(c->boot_id, sizeof c->boot_id, 0) != (ssize_t)sizeof c->boot_id) {
         error_set_errno(err, errno, "random bytes");
         server_destroy(s);
@@ -281,6 +298,7 @@ void server_destroy(struct server *s)
     events_destroy(c->events);
     pinger_destroy(c->pinger);
     reloader_destroy(c->reloader);
+    handles_destroy(c->handles);
     admins_destroy(s->admins);
     answers_clear(c);
     pendings_clear(c);

@@ -33,6 +33,8 @@ struct server_options {
     int listen_fd;     /* listening, CLOEXEC; stays the caller's */
     struct link *link; /* NULL: no peer */
     struct sender *sender;
+    struct pool *pool;            /* for what clients hand over; NULL: they can't */
+    struct source_policy *policy; /* of that; NULL: everything goes */
     struct queue *queue; /* open; stays the caller's, who closes it after the server has gone */
     int64_t generation;  /* how often the ranks were started */
     char host[XFER_HOST_SIZE];            /* own host name */

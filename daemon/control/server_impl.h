@@ -11,7 +11,7 @@
 
 struct server {
     struct control control;
-    size_t clients_max;
+    size_t clients_max, handles_max;
     struct admins *admins;
     const struct server_errands *errands;
     void *errands_user;

@@ -9,6 +9,7 @@
 
 #include "daemon/control/answers.h"
 #include "daemon/control/handlers.h"
+#include "daemon/control/handover.h"
 #include "daemon/control/server_impl.h"
 #include "daemon/log.h"
 
@@ -32,6 +33,7 @@ static void on_accepted(void *user, struct job *job, const struct xfer_error *wh
     struct xfer_error err = XFER_ERROR_INIT;
 
     if (why) {
+        handover_close(c, job);
         answers_fail(job, why, false);
         handlers_look_drained(c);
         return;
@@ -52,6 +54,7 @@ static void on_existing(void *user, struct job *job, struct job *old)
     struct control *c = &s->control;
     struct xfer_error err = XFER_ERROR_INIT;
 
+    handover_move(c, job, old);
     answers_existing(c, job, old);
     if (c->stopping && old->state == JOB_QUEUED) {
         server_set_stopping(&err);
@@ -137,6 +140,7 @@ static void on_ended(void *user, struct job *job)
     }
     log_end(job);
     scheduler_remove(c->scheduler, job);
+    handover_close(c, job);
     forget_partial(c, job);
     events_publish(c->events, job);
     answers_ended(c, job);
@@ -160,6 +164,7 @@ static void on_revived(void *user, struct job *job, const struct xfer_error *why
     struct xfer_error err = XFER_ERROR_INIT;
 
     if (why) {
+        handover_close(c, job);
         answers_retried(c, job, why);
         handlers_look_drained(c);
         return;

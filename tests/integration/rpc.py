@@ -241,7 +241,7 @@ JOB = {
     "files_done": INTEGER, "files_failed": INTEGER, "files_skipped": INTEGER, "rate": NUMBER, "digest": (dict, NULL),
     "attempts": INTEGER, "retries": INTEGER, "not_before": (int, float, NULL), "priority": INTEGER, "bandwidth": INTEGER, "key": (str, NULL), "existing": (bool,),
     "submitted_at": NUMBER, "started_at": (int, float, NULL), "finished_at": (int, float, NULL), "uid": INTEGER,
-    "exit_code": INTEGER, "error": (dict, NULL), "warnings": (list,),
+    "handle": (bool,), "exit_code": INTEGER, "error": (dict, NULL), "warnings": (list,),
 }
 
 

@@ -25,6 +25,8 @@ struct send {
     bool again; /* of the request */
     int64_t bandwidth;
     bool throttled;
+    bool handle;
+    int handle_fd;
 };
 
 struct sender {
@@ -71,6 +73,8 @@ struct send *sender_start(struct sender *s, const struct send_request *request,
     send->job = request->job;
     send->again = request->again;
     send->bandwidth = request->bandwidth;
+    send->handle = request->handle;
+    send->handle_fd = request->handle_fd;
     send->events = events;
     send->user = user;
     send->next = s->sends;

@@ -25,6 +25,8 @@
 #include <ev.h>
 
 #include "daemon/control/server.h"
+#include "daemon/send/source_policy.h"
+#include "daemon/work/pool.h"
 #include "proto/control_reply.h"
 #include "proto/lines.h"
 #include "tests/unit/fake_queue_db.h"
@@ -78,6 +80,8 @@ static struct rig {
     struct link link;
     struct sender sender;
     struct queue *queue;
+    struct pool *pool;
+    struct source_policy *policy; /* NULL; the test may set it */
     struct server *server;
     int listen_fd;
     char dir[64], socket[96];
@@ -111,6 +115,8 @@ static inline void start_server(struct link *link)
                                      .listen_fd = rig.listen_fd,
                                      .link = link,
                                      .sender = &rig.sender,
+                                     .pool = rig.pool,
+                                     .policy = rig.policy,
                                      .generation = 3,
                                      .errands = rig.errands,
                                      .host = "hosta"};
@@ -151,7 +157,10 @@ static inline int rig_set_up(void **state)
     assert_int_equal(bind(rig.listen_fd, (struct sockaddr *)&addr, sizeof addr), 0);
     assert_int_equal(chmod(rig.socket, 0666), 0);
     assert_int_equal(listen(rig.listen_fd, 4096), 0);
+    struct xfer_error err = XFER_ERROR_INIT;
     rig.loop = ev_loop_new(0);
+    rig.pool = pool_create(rig.loop, 4, &err);
+    assert_non_null(rig.pool);
     rig.sender.room_max = 2;
     rig.conf.queue_retry_delay = rig.conf.queue_retry_delay_max = 1e6;
     rig.conf.queue_history = 100000;
@@ -169,6 +178,8 @@ static inline int rig_tear_down(void **state)
 {
     (void)state;
     end_server();
+    pool_destroy(rig.pool);
+    source_policy_destroy(rig.policy);
     fake_db_reset();
     ev_loop_destroy(rig.loop);
     close(rig.listen_fd);

@@ -155,8 +155,8 @@ static void a_job_has_every_member_of_the_protocol(void **state)
         "bytes_resumed", "files_total", "files_done", "files_failed", "files_skipped",
         "rate",          "digest",      "attempts",   "retries",      "not_before",
         "priority",      "key",         "existing",   "submitted_at", "started_at",
-        "finished_at",   "uid",         "exit_code",  "error",        "warnings",
-        "bandwidth",
+        "finished_at",   "uid",         "handle",     "exit_code",    "error",
+        "warnings",      "bandwidth",
     };
     struct control_job job = {.job = 1};
     char *text = control_job_encode(&job);

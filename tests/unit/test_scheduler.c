@@ -24,6 +24,7 @@ static struct rig {
     struct queue *queue;
     struct scheduler *scheduler;
     struct sender sender;
+    double handle_wait;
 } rig;
 
 static int on_restored(void *user, struct job *job, struct xfer_error *err)
@@ -87,7 +88,8 @@ static void start(double delay, double stall_timeout)
     struct queue_options options = {.path = "/nowhere"};
     struct scheduler_options scheduler_options = {.sender = &rig.sender,
                                                   .retry = {.delay = delay, .delay_max = delay},
-                                                  .stall_timeout = stall_timeout};
+                                                  .stall_timeout = stall_timeout,
+                                                  .handle_wait = rig.handle_wait};
     struct xfer_error err = XFER_ERROR_INIT;
 
     left_behind = 0;
@@ -431,6 +433,38 @@ static void attempts_and_what_left_with_them_are_counted(void **state)
     assert_int_equal(counts->bytes, 75);
     assert_int_equal(counts->started, 4); /* the one that was cut short, too, begins again */
     assert_int_equal(counts->failed, 1);
+}
+
+static void a_descriptor_that_was_lost_is_waited_for(void **state)
+{
+    (void)state;
+    rig.handle_wait = 1000;
+    restart(0, 0); /* however short the delay of other attempts is */
+    struct job *a = submit_with_retries("a", 0);
+    fail_with(a, XFER_SOURCE_HANDLE_LOST);
+    settle();
+    assert_int_equal(a->state, JOB_QUEUED);
+    assert_int_equal(a->attempts, 1);
+    assert_int_equal(a->failures, 0);
+    assert_true(a->not_before > clock_unix() + 900);
+    scheduler_hurry(rig.scheduler, a);
+    settle();
+    assert_int_equal(a->state, JOB_RUNNING);
+}
+
+static void a_descriptor_that_does_not_come_again_fails_its_job_when_the_time_is_over(void **state)
+{
+    (void)state;
+    rig.handle_wait = 0.05;
+    restart(1e6, 0);
+    struct job *a = submit_with_retries("a", 3);
+    for (fail_with(a, XFER_SOURCE_HANDLE_LOST); a->state != JOB_FAILED;) {
+        await(a, JOB_RUNNING);
+        fail_with(a, XFER_SOURCE_HANDLE_LOST);
+        settle();
+    }
+    assert_int_equal(a->state, JOB_FAILED);
+    assert_int_equal(job_error_code(a), XFER_SOURCE_HANDLE_LOST);
 }
 
 static void a_job_that_waits_for_its_time_keeps_its_place(void **state)
@@ -875,6 +909,8 @@ int main(void)
         TEST(what_stays_wrong_fails_at_once),
         TEST(a_peer_that_is_down_does_not_count),
         TEST(attempts_and_what_left_with_them_are_counted),
+        TEST(a_descriptor_that_was_lost_is_waited_for),
+        TEST(a_descriptor_that_does_not_come_again_fails_its_job_when_the_time_is_over),
         TEST(a_job_that_waits_for_its_time_keeps_its_place),
         TEST(a_job_that_waits_for_its_time_can_be_cancelled),
         TEST(a_cancelled_attempt_is_not_repeated),
