@@ -10,7 +10,7 @@ int cmd_retry(struct ctl *ctl, const struct arguments *args)
 {
     const struct follow_options options = {.purpose = FOLLOW_FOR_RETRY};
     int exit_code = 0;
-    struct follow_item *items = follow_items_of_jobs(ctl, args, FOLLOW_RETRY, &exit_code);
+    struct follow_item *items = follow_items_of_jobs(ctl, args, FOLLOW_LOOK, &exit_code);
 
     if (!items)
         return exit_code;

@@ -59,9 +59,16 @@ static void unask(struct follow *f, struct follow_item *item)
     case FOLLOW_RETRYING:
         item->step = FOLLOW_RETRY;
         break;
-    case FOLLOW_WAITING:
-        item->step = FOLLOW_WAIT;
+    case FOLLOW_LOOKING:
+        item->step = FOLLOW_LOOK;
         break;
+    case FOLLOW_WAITING:
+        item->step = f->options->submit && item->handle ? FOLLOW_LOOK : FOLLOW_WAIT;
+        break;
+    case FOLLOW_WAIT:
+        if (f->options->submit && item->handle)
+            item->step = FOLLOW_LOOK;
+        return;
     default:
         return;
     }
@@ -150,9 +157,14 @@ static void interrupted(struct follow *f)
         return;
     f->signal_deadline += SIGNAL_CANCELS;
     f->waits = 0; /* replies that are still to come don't stand in the way of cancelling */
-    for (size_t i = f->first; i < f->n; i++)
-        if (f->items[i].step == FOLLOW_WAITING || f->items[i].step == FOLLOW_WAIT)
-            follow_put_back(f, &f->items[i], FOLLOW_CANCEL);
+    for (size_t i = f->first; i < f->n; i++) {
+        struct follow_item *item = &f->items[i];
+        enum follow_step step = item->step;
+
+        if (step == FOLLOW_WAITING || step == FOLLOW_WAIT || step == FOLLOW_LOOK ||
+            step == FOLLOW_LOOKING || (step == FOLLOW_SUBMIT && item->job > 0))
+            follow_put_back(f, item, FOLLOW_CANCEL);
+    }
 }
 
 /* After a signal: is there nothing more to be learnt? */
@@ -201,6 +213,8 @@ static int do_next(struct follow *f, struct xfer_error *err)
 
     if (f->signal)
         until = clock_sooner(until, f->signal_deadline);
+    if (f->busy_until > 0)
+        until = clock_sooner(until, f->busy_until);
     if (!session_connected(f->session)) {
         if (reconnect(f, err))
             return -1;
@@ -318,6 +332,7 @@ void follow_items_free(struct follow_item *items, size_t n)
 {
     for (size_t i = 0; items && i < n; i++) {
         free(items[i].source);
+        free(items[i].hand);
         free(items[i].json);
         free(items[i].error);
         free(items[i].error_text);

@@ -18,6 +18,8 @@ enum follow_step {
     FOLLOW_SUBMITTED,  /* the reply is awaited */
     FOLLOW_CANCEL,     /* to be cancelled */
     FOLLOW_CANCELLING, /* the reply is awaited */
+    FOLLOW_LOOK,       /* does it hang on a file that is to be handed over? To be asked */
+    FOLLOW_LOOKING,    /* the reply is awaited */
     FOLLOW_RETRY,      /* to be started again */
     FOLLOW_RETRYING,   /* the reply is awaited */
     FOLLOW_WAIT,       /* its end is to be waited for */
@@ -37,6 +39,8 @@ struct follow_item {
     struct xfer_error *error; /* why there is no object */
     char *error_text;         /* the same as the daemon sent it, or NULL */
     int exit_code;
+    bool handle;          /* the job hangs on a file that was handed over */
+    char *hand;           /* retry: path of the file to be handed over, or NULL. Owned. */
     bool known;           /* the daemon has told of this job */
     bool unanswered;      /* the connection broke after a request for it had left, which may have
                              been carried out */

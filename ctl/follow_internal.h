@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * What the halves of follow share: follow.c is the conversation (what is sent when, what is done
- * with what comes), follow_tell.c what people are told.
+ * What the parts of follow share: follow.c is the conversation, follow_ask.c what is sent when,
+ * follow_take.c what is done with what comes, follow_tell.c what people are told.
  */
 #ifndef XFER_CTL_FOLLOW_INTERNAL_H
 #define XFER_CTL_FOLLOW_INTERNAL_H
@@ -27,6 +27,10 @@ struct follow {
     size_t ended;                  /* how many have ended */
     size_t next_submit, next_wait; /* all before them are beyond that step */
     size_t submits, waits;         /* replies awaited */
+
+    bool hand_over;    /* the daemon is another user: it gets files opened */
+    bool warned;       /* of what that means */
+    double busy_until; /* it takes no more of them for now */
 
     bool events;   /* progress is wanted */
     unsigned hold; /* enum follow_hold */
@@ -57,16 +61,24 @@ enum request_kind {
     ASK_CANCEL,
     ASK_RETRY,
     ASK_STATUS,
-    ASK_EVENTS
+    ASK_EVENTS,
+    ASK_LOOK
 };
 
-#define SUBSCRIBE_EACH_MAX 64 /* jobs; beyond it one subscription to everything is less */
+#define FOLLOW_KIND_BITS     4 /* of an id: enum request_kind; the others are the index of the item */
+#define FOLLOW_WAITS_AT_ONCE 4096 /* replies awaited; well below XFER_WAITS_MAX */
+#define SUBSCRIBE_EACH_MAX   64   /* jobs; beyond it one subscription to everything is less */
 
 /* Queue a request about an item (by its index), with parameters or with its job number alone. */
 int follow_ask(struct follow *f, enum request_kind kind, size_t index, enum method_id method,
                const struct control_params *params, struct xfer_error *err);
+/* The same with a file that is handed over; fd is taken. */
+int follow_ask_with(struct follow *f, enum request_kind kind, size_t index, enum method_id method,
+                    const struct control_params *params, int fd, struct xfer_error *err);
 int follow_ask_about(struct follow *f, enum request_kind kind, size_t index, enum method_id method,
                      struct xfer_error *err);
+/* The request that is due about a job. */
+int follow_send_about(struct follow *f, size_t index, struct xfer_error *err);
 /* Queue all that is due: submits, cancels, retries, waits. */
 int follow_send_what_can_be(struct follow *f, struct xfer_error *err);
 /* Act on what came. -1: none of this can go on. */
@@ -86,6 +98,8 @@ void follow_tell_ended(struct follow *f, bool all);
 void follow_tell_reason(struct follow *f, const struct follow_item *item, const char *reason);
 /* With --json: a failure for each that has not ended in time. */
 void follow_tell_timeout(struct follow *f);
+/* send --no-wait: what becomes of files that were handed over, once. */
+void follow_tell_handle(struct follow *f, const struct follow_item *item);
 /* The jobs that go on although this program ends: why ("interrupted", "the time is over"). */
 void follow_tell_unfinished(struct follow *f, const char *why);
 /* watch: an event. */

@@ -60,6 +60,19 @@ void follow_tell_reason(struct follow *f, const struct follow_item *item, const 
     free(text);
 }
 
+void follow_tell_handle(struct follow *f, const struct follow_item *item)
+{
+    if (f->warned || !item->handle || f->options->purpose != FOLLOW_FOR_ID)
+        return;
+    f->warned = true;
+    output_notice(
+        f->ctl->out,
+        "job %lld hangs on the opened file: if the daemon is started again before the job "
+        "has ended, and can't open the file itself, the job fails as SourceHandleLost, "
+        "and 'xferctl retry' cures it%s",
+        (long long)item->job, f->n > 1 ? " (this goes for all such jobs)" : "");
+}
+
 /* ---- events
  * -------------------------------------------------------------------------------------- */
 
@@ -238,9 +251,10 @@ static char *unfinished(const struct follow *f, size_t *jobs, size_t *unknown, s
     for (size_t i = f->first; i < f->n; i++) {
         const struct follow_item *item = &f->items[i];
 
-        if (item->step == FOLLOW_SUBMIT && !item->unanswered) {
+        if (item->job == 0 && item->step == FOLLOW_SUBMIT && !item->unanswered) {
             ++*unsent;
-        } else if (item->step == FOLLOW_SUBMIT || item->step == FOLLOW_SUBMITTED) {
+        } else if (item->job == 0 &&
+                   (item->step == FOLLOW_SUBMIT || item->step == FOLLOW_SUBMITTED)) {
             ++*unknown;
         } else if (item->step != FOLLOW_ENDED) {
             ++*jobs;

@@ -6,7 +6,6 @@
 #include "ctl/session.h"
 
 #include <errno.h>
-#include <math.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -16,15 +15,12 @@
 #include <unistd.h>
 
 #include "ctl/clock.h"
-#include "ctl/ctl.h"
 #include "ctl/locate.h"
 #include "proto/control_request.h"
 #include "proto/limits.h"
 #include "proto/lines.h"
 
-#define READ_SIZE     (64 * 1024)
-#define RETRY_FIRST   0.02 /* seconds before connecting again, doubled up to ... */
-#define RETRY_LONGEST 1.0
+#define READ_SIZE (64 * 1024)
 
 struct session {
     char path[XFER_PATH_SIZE];
@@ -37,6 +33,11 @@ struct session {
     char *out;
     size_t out_start, out_end, out_size;
     uint64_t queued, written;
+    struct {
+        int fd;
+        uint64_t begin, end; /* of its line, among the bytes that were queued */
+    } descriptors[SESSION_DESCRIPTORS_MAX];
+    unsigned n_descriptors;
 };
 
 struct session *session_create(const char *option, struct xfer_error *err)
@@ -119,8 +120,22 @@ int session_fd(const struct session *s)
     return s->fd;
 }
 
+static void drop_descriptors(struct session *s, unsigned n)
+{
+    for (unsigned i = 0; i < n; i++)
+        close(s->descriptors[i].fd);
+    s->n_descriptors -= n;
+    memmove(s->descriptors, s->descriptors + n, s->n_descriptors * sizeof(*s->descriptors));
+}
+
+unsigned session_descriptors(const struct session *s)
+{
+    return s->n_descriptors;
+}
+
 void session_disconnect(struct session *s)
 {
+    drop_descriptors(s, s->n_descriptors);
     if (s->fd >= 0)
         close(s->fd);
     s->fd = -1;
@@ -172,14 +187,32 @@ static int append(struct session *s, const char *line, struct xfer_error *err)
 int session_send(struct session *s, int64_t id, enum method_id method,
                  const struct control_params *params, struct xfer_error *err)
 {
+    return session_send_with(s, id, method, params, -1, err);
+}
+
+int session_send_with(struct session *s, int64_t id, enum method_id method,
+                      const struct control_params *params, int fd, struct xfer_error *err)
+{
+    uint64_t begin = s->queued;
     struct control_params none;
     char *line;
     int rc;
 
     control_params_init(&none);
     line = control_request_encode(id, method, params ? params : &none);
-    rc = line ? append(s, line, err) : error_set(err, XFER_NO_RESOURCES, "no memory");
+    if (fd >= 0 && s->n_descriptors == SESSION_DESCRIPTORS_MAX)
+        rc = error_set(err, XFER_INTERNAL, "too many files are to be handed over at once");
+    else
+        rc = line ? append(s, line, err) : error_set(err, XFER_NO_RESOURCES, "no memory");
     free(line);
+    if (fd >= 0 && rc) {
+        close(fd);
+    } else if (fd >= 0) {
+        s->descriptors[s->n_descriptors].fd = fd;
+        s->descriptors[s->n_descriptors].begin = begin;
+        s->descriptors[s->n_descriptors].end = s->queued;
+        s->n_descriptors++;
+    }
     return rc;
 }
 
@@ -193,11 +226,45 @@ int session_send_raw(struct session *s, int64_t id, const char *method, const ch
     return rc;
 }
 
+/* The bytes that may go at once, and the descriptor that goes with them: one that belongs to a line
+ * goes with bytes of that line alone. */
+static ssize_t write_piece(struct session *s, size_t len)
+{
+    union {
+        struct cmsghdr align;
+        char space[CMSG_SPACE(sizeof(int))];
+    } control = {.space = {0}};
+    struct iovec iov = {.iov_base = s->out + s->out_start, .iov_len = len};
+    struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
+    bool with = s->n_descriptors > 0 && s->descriptors[0].begin == s->written;
+    ssize_t n;
+
+    if (with) {
+        struct cmsghdr *m;
+
+        msg.msg_control = &control;
+        msg.msg_controllen = sizeof(control.space);
+        m = CMSG_FIRSTHDR(&msg);
+        m->cmsg_level = SOL_SOCKET;
+        m->cmsg_type = SCM_RIGHTS;
+        m->cmsg_len = CMSG_LEN(sizeof(int));
+        memcpy(CMSG_DATA(m), &s->descriptors[0].fd, sizeof(int));
+        iov.iov_len = (size_t)(s->descriptors[0].end - s->written);
+    } else if (s->n_descriptors > 0) {
+        iov.iov_len = (size_t)(s->descriptors[0].begin - s->written);
+    }
+    n = sendmsg(s->fd, &msg, MSG_NOSIGNAL);
+    /* It has left with the first of these bytes. */
+    if (n > 0 && with)
+        drop_descriptors(s, 1);
+    return n;
+}
+
 /* A connection that takes nothing more may still hold replies: reading tells when it is gone. */
 static void write_some(struct session *s)
 {
     while (s->out_start < s->out_end) {
-        ssize_t n = send(s->fd, s->out + s->out_start, s->out_end - s->out_start, MSG_NOSIGNAL);
+        ssize_t n = write_piece(s, s->out_end - s->out_start);
 
         if (n < 0 && errno == EINTR)
             continue;
@@ -208,6 +275,7 @@ static void write_some(struct session *s)
         s->out_start += (size_t)n;
         s->written += (uint64_t)n;
     }
+    drop_descriptors(s, s->n_descriptors);
     s->out_start = s->out_end = 0;
 }
 
@@ -301,69 +369,5 @@ enum session_event session_next(struct session *s, double deadline, struct contr
         } else if (clock_now() >= deadline) {
             return SESSION_DEADLINE;
         }
-    }
-}
-
-/* Wait for the reply of that id; other messages are dropped. */
-static enum session_event await_reply(struct session *s, int64_t id, double deadline,
-                                      struct control_incoming *in, struct xfer_error *err)
-{
-    for (;;) {
-        enum session_event event = session_next(s, deadline, in, err);
-
-        if (event != SESSION_MESSAGE)
-            return event;
-        if ((in->kind == CONTROL_RESULT || in->kind == CONTROL_ERROR) &&
-            (in->id == id || in->id < 0))
-            return event;
-        control_incoming_free(in);
-    }
-}
-
-int session_ask(struct session *s, enum method_id method, const struct control_params *params,
-                bool again, double deadline, struct control_incoming *in, struct xfer_error *err)
-{
-    const int64_t id = 1;
-    double give_up = isinf(deadline) ? clock_now() + CTL_RETRY_SECONDS : deadline;
-    double pause = RETRY_FIRST;
-    bool was_connected = session_connected(s);
-
-    for (;;) {
-        if (!session_connected(s) && session_connect(s, give_up, err)) {
-            if (!was_connected || err->code == XFER_USAGE)
-                return -1;
-        } else {
-            was_connected = true;
-            if (session_send(s, id, method, params, err))
-                return -1;
-            switch (await_reply(s, id, give_up, in, err)) {
-            case SESSION_MESSAGE:
-                if (!again || in->kind != CONTROL_ERROR || in->error.code != XFER_STOPPING)
-                    return 0;
-                *err = in->error;
-                control_incoming_free(in);
-                session_disconnect(s);
-                break;
-            case SESSION_LOST:
-                if (!again || err->code != XFER_NO_DAEMON)
-                    return -1;
-                break;
-            case SESSION_DEADLINE:
-                session_disconnect(s);
-                if (isinf(deadline))
-                    return error_set(err, XFER_NO_DAEMON,
-                                     "%s: the daemon gave no answer within %d s", s->path,
-                                     (int)CTL_RETRY_SECONDS);
-                return error_set(err, XFER_TIMEOUT, "no answer within the time allowed");
-            case SESSION_SIGNAL:
-                break;
-            }
-        }
-        if (clock_now() + pause >= give_up)
-            return isinf(deadline) ? -1
-                                   : error_set(err, XFER_TIMEOUT,
-                                               "no daemon came back within the time allowed");
-        poll(NULL, 0, (int)(pause * 1000));
-        pause = clock_sooner(pause * 2, RETRY_LONGEST);
     }
 }

@@ -39,6 +39,14 @@ int session_send(struct session *s, int64_t id, enum method_id method,
 int session_send_raw(struct session *s, int64_t id, const char *method, const char *params,
                      struct xfer_error *err);
 
+/* The same with an open descriptor that is handed over with the request (-1: none); it is taken, on
+ * failure too, and closed when it has left or the connection has gone. At most
+ * SESSION_DESCRIPTORS_MAX may wait at once. */
+#define SESSION_DESCRIPTORS_MAX 64
+int session_send_with(struct session *s, int64_t id, enum method_id method,
+                      const struct control_params *params, int fd, struct xfer_error *err);
+unsigned session_descriptors(const struct session *s); /* how many do */
+
 /* Bytes of requests on this connection: queued so far, and handed to the kernel so far. A request
  * whose beginning (queued before it was sent) is not below "written" was surely not received. They
  * keep their values until the next session_connect(). */

@@ -19,6 +19,9 @@ teardown() {
     [ -z "$XFERD_PID" ] || end_test
 }
 
+# As the user of the daemon: another one would hand over what the daemon can't read.
+ctl() { $XFERD_AS "$XFERCTL" -s "$S" "$@"; }
+
 # denied SIDE ARGUMENT...: send with these fails so
 denied() {
     fails 4 PermissionDenied send "${@:2}"

@@ -202,9 +202,11 @@ $JOB" ]
     [ "$(ctl --json send "$D/big" | jq .uid)" = 0 ]
     run ctl_as $B ping
     [ "$status" -eq 4 ]
-    # as that user the daemon can't read what the user can't
+    # as that user the daemon can't read what the user can't, unless it is handed over by one who can
     install -m 0600 "$D/small" "$D/secret"
-    run ctl send "$D/secret"
-    [ "$status" -eq 4 ]
+    run ctl call transfer.submit "{\"source\":\"$D/secret\",\"wait\":true}"
+    [ "$(jq -r '"\(.state) \(.exit_code)"' <<<"$output")" = 'failed 4' ]
     [[ $output == *'Permission denied'* ]]
+    ctl send "$D/secret"
+    cmp "$D/secret" "$D/home/in/secret"
 }

@@ -397,6 +397,56 @@ static void a_file_may_come_with_any_part_of_its_line(void **state)
     peer_close(&p);
 }
 
+/* Lines of all kinds in pieces of all sizes, each with its descriptor at one of its pieces: a job
+ * has the file of its own line, or the line is refused. */
+static void however_the_bytes_are_cut_no_line_gets_the_file_of_another(void **state)
+{
+    static const char *const others[] = {"{\n", "\n", "{\"id\":1,\"method\":\"no.such\"}\n", "[]\n",
+                                         "{\"id\":1,\"method\":\"events.unsubscribe\"}\n"};
+    unsigned random = 1;
+    int64_t jobs = 0;
+    struct peer p;
+
+    (void)state;
+    rig.sender.room_max = FAKE_STARTS_MAX;
+    peer_connect(&p);
+    for (int round = 0; round < 400; round++) {
+        char dest[32], name = "fg"[round % 2];
+        const char *line = others[round % 5];
+        bool submits = rand_r(&random) % 3 > 0, answered = true;
+        int fd = open(in_top(name == 'f' ? "f" : "g"), O_RDONLY | O_CLOEXEC);
+
+        snprintf(dest, sizeof dest, ",\"dest\":\"d%d\"", round);
+        if (submits)
+            line = submission(name == 'f' ? "/f" : "/g", dest);
+        else
+            answered = round % 5 != 1;
+        size_t len = strlen(line), with = rand_r(&random) % len;
+        for (size_t at = 0, n; at < len; at += n) {
+            n = at == with ? 1 : 1 + rand_r(&random) % (at < with ? with - at : len - at);
+            if (at == with)
+                say_with(&p, line + at, n, &fd, 1);
+            else
+                peer_send(&p, line + at, n);
+            if (rand_r(&random) % 2)
+                turn();
+        }
+        close(fd);
+        if (!answered)
+            continue;
+        const char *answer = peer_line(&p);
+        if (!submits)
+            continue;
+        assert_state(answer, JOB_QUEUED);
+        jobs++;
+        const struct send *send = await_send((uint64_t)jobs);
+        assert_contents(send->handle_fd, name == 'f' ? "f" : "g");
+        fake_end(&rig.sender, (uint64_t)jobs, 1, NULL);
+    }
+    await_descriptors(2);
+    peer_close(&p);
+}
+
 static void what_comes_after_a_file_does_not_overtake_it(void **state)
 {
     struct control_job job;
@@ -671,6 +721,7 @@ int main(void)
         TEST_OF_FILES(more_files_with_one_line_than_may_wait_are_closed),
         TEST_OF_FILES(lines_that_come_together_have_each_its_own_file),
         TEST_OF_FILES(a_file_may_come_with_any_part_of_its_line),
+        TEST_OF_FILES(however_the_bytes_are_cut_no_line_gets_the_file_of_another),
         TEST_OF_FILES(what_comes_after_a_file_does_not_overtake_it),
         TEST_OF_FILES(the_files_of_a_client_that_goes_are_closed),
         TEST_OF_FILES(what_a_client_has_handed_over_and_goes_is_sent),
