@@ -148,9 +148,11 @@ static bool is_lost_by(enum xfer_code code)
 
 static int lost(struct source *s, const char *cure, struct xfer_error *err)
 {
-    error_set(err, XFER_SOURCE_HANDLE_LOST,
-              "%.400s: was handed over as an open file, which a restart of xferd has lost, and %s",
-              s->path, cure);
+    error_set(
+        err, XFER_SOURCE_HANDLE_LOST,
+        "%.400s: was handed over as an open file, which a restart of xferd (as %s) has lost, and "
+        "%s",
+        s->path, source_policy_user(s->policy), cure);
     return error_about(err, XFER_SIDE_SENDER, s->path);
 }
 

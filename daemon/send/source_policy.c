@@ -2,8 +2,8 @@
  *
  * See source_policy.h. Directories and files are known by device and inode, so neither links nor
  * other names lead around a check. Those of the daemon's own directories are taken at the start,
- * and stay theirs as long as it runs; those of the roots and of single files are looked up at each
- * check, for they may be replaced.
+ * and so are the queue's files, which it keeps open; those of the roots and of the configuration
+ * are looked up at each check, for they may be replaced.
  */
 #include "daemon/send/source_policy.h"
 
@@ -37,9 +37,10 @@ struct source_policy {
     pthread_mutex_t mutex; /* of roots and their users */
     struct roots *roots;
     char user[128]; /* "NAME (uid N)" */
-    char *database, *config;
-    const char *database_name; /* in its directory */
-    struct node database_dir, runtime, state, store;
+    char *config;
+    char *database_name; /* in its directory */
+    struct node database_dir, database_file, log_file, runtime, state, store;
+    struct node root, dev; /* "/" and "/dev" */
 };
 
 /* ---- roots ---- */
@@ -155,6 +156,20 @@ static struct node directory_of(const char *path)
     return node_of(directory);
 }
 
+/* False: no memory. */
+static bool take_database(struct source_policy *p, const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    char log[XFER_PATH_SIZE + 8];
+
+    snprintf(log, sizeof log, "%s-wal", path);
+    p->database_dir = directory_of(path);
+    p->database_file = node_of(path);
+    p->log_file = node_of(log);
+    p->database_name = strdup(slash ? slash + 1 : path);
+    return p->database_name != NULL;
+}
+
 struct source_policy *source_policy_create(const struct source_policy_options *o,
                                            struct xfer_error *err)
 {
@@ -168,9 +183,8 @@ struct source_policy *source_policy_create(const struct source_policy_options *o
     pthread_mutex_init(&p->mutex, NULL);
     snprintf(p->user, sizeof p->user, "%s%s%lu%s", pw ? pw->pw_name : "", pw ? " (uid " : "uid ",
              (unsigned long)geteuid(), pw ? ")" : "");
-    p->database = o->database ? strdup(o->database) : NULL;
     p->config = o->config ? strdup(o->config) : NULL;
-    if ((o->database && !p->database) || (o->config && !p->config)) {
+    if ((o->database && !take_database(p, o->database)) || (o->config && !p->config)) {
         error_set(err, XFER_NO_RESOURCES, "no memory for the rules of sources");
         source_policy_destroy(p);
         return NULL;
@@ -180,9 +194,8 @@ struct source_policy *source_policy_create(const struct source_policy_options *o
         source_policy_destroy(p);
         return NULL;
     }
-    if (p->database)
-        p->database_name = strrchr(p->database, '/') ? strrchr(p->database, '/') + 1 : p->database;
-    p->database_dir = directory_of(p->database);
+    p->root = node_of("/");
+    p->dev = node_of("/dev");
     p->runtime = node_of(o->runtime);
     p->state = node_of(o->state);
     p->store = node_of(o->store);
@@ -196,7 +209,7 @@ void source_policy_destroy(struct source_policy *p)
     if (p->roots)
         roots_leave(p, p->roots);
     pthread_mutex_destroy(&p->mutex);
-    free(p->database);
+    free(p->database_name);
     free(p->config);
     free(p);
 }
@@ -205,11 +218,16 @@ void source_policy_destroy(struct source_policy *p)
 
 #define CURE "what you can read yourself is handed over by 'xferctl send'"
 
+const char *source_policy_user(const struct source_policy *p)
+{
+    return p ? p->user : "its own user";
+}
+
 int source_policy_denied(const struct source_policy *p, int errnum, const char *path,
                          struct xfer_error *err)
 {
     error_set(err, error_code_of_errno(errnum), "%.400s: %s: xferd reads it as %s; " CURE, path,
-              strerror(errnum), p ? p->user : "its own user");
+              strerror(errnum), source_policy_user(p));
     err->sys_errno = errnum;
     return error_about(err, XFER_SIDE_SENDER, path);
 }
@@ -269,33 +287,22 @@ static void visit(void *user, const char *name, const struct stat *st, bool last
         look->in_root |= is_node(st, &look->root_nodes[i]);
 }
 
-/* By device and inode: another name of it is the same file. */
+/* By device and inode: another name of it is the same file. The configuration may be written anew
+ * at any time; the queue keeps its files open. */
 static bool is_own_file(const struct source_policy *p, const struct stat *st)
 {
-    static const char *const suffixes[] = {"", "-wal", "-shm", "-journal"};
-    char path[XFER_PATH_SIZE + 16];
-    struct node node = node_of(p->config);
+    struct node config = node_of(p->config);
 
-    if (is_node(st, &node))
-        return true;
-    for (size_t i = 0; p->database && i < sizeof suffixes / sizeof suffixes[0]; i++) {
-        snprintf(path, sizeof path, "%s%s", p->database, suffixes[i]);
-        node = node_of(path);
-        if (is_node(st, &node))
-            return true;
-    }
-    return false;
+    return is_node(st, &config) || is_node(st, &p->database_file) || is_node(st, &p->log_file);
 }
 
 /* Devices and what lies beside them; but /dev/shm is a place for files. */
-static bool is_in_dev(const char *real, const struct stat *st)
+static bool is_in_dev(const struct source_policy *p, const char *real, const struct stat *st)
 {
-    struct node dev = node_of("/dev"), root = node_of("/");
-
     if (source_place_beneath(real, "/dev/shm"))
         return false;
     return source_place_beneath(real, "/dev") ||
-           (dev.known && root.known && dev.dev != root.dev && st->st_dev == dev.dev);
+           (p->dev.known && p->root.known && p->dev.dev != p->root.dev && st->st_dev == p->dev.dev);
 }
 
 /* Neither what the kernel makes up nor what is the daemon's own. */
@@ -307,7 +314,7 @@ static int check_kind(struct source_policy *p, int fd, const struct stat *st, co
     if (kernels < 0)
         return fail(errno, path, err);
     if (kernels || source_place_beneath(real, "/proc") || source_place_beneath(real, "/sys") ||
-        is_in_dev(real, st))
+        is_in_dev(p, real, st))
         return refuse(p, path, "lies in /proc, /sys, /dev or the like", err);
     if (is_own_file(p, st))
         return refuse(p, path, "is a file of xferd itself", err);

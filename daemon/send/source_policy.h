@@ -20,7 +20,7 @@ struct source_policy;
 
 struct source_policy_options { /* NULL: there is none */
     const char *roots;         /* as source.roots: absolute paths, separated by ':' */
-    const char *database;      /* of the queue, with the files beside it */
+    const char *database;      /* of the queue, open by now, with the files beside it */
     const char *config;        /* file */
     const char *runtime;       /* directory: all that is in it */
     const char *state;         /* directory: all that is in it, but for: */
@@ -47,6 +47,9 @@ int source_policy_check(struct source_policy *p, int fd, const struct stat *st, 
 /* And this, which was handed over as what lies at path? */
 int source_policy_check_handle(struct source_policy *p, int fd, const struct stat *st,
                                const char *path, struct xfer_error *err);
+
+/* The daemon's user, as "NAME (uid N)". p may be NULL. */
+const char *source_policy_user(const struct source_policy *p);
 
 /* What the system refused as EACCES or EPERM: says to whom, and what to do about it. p may be NULL.
  */
