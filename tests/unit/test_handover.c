@@ -540,10 +540,13 @@ static void a_key_that_was_used_takes_none(void **state)
 
 static void a_descriptor_that_could_not_be_received_is_told(void **state)
 {
+    const char *preloaded = getenv("LD_PRELOAD");
     struct rlimit limit, low;
     struct peer p;
 
     (void)state;
+    if (preloaded && strstr(preloaded, "vgpreload")) /* the kernel knows nothing of its limit */
+        skip();
     peer_connect(&p);
     await_clients(&p, 1);
     assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
