@@ -18,7 +18,8 @@
 
 #include "daemon/send/source_place.h"
 
-#define OWN_PREFIX ".xfer" /* of what the receiver keeps for itself beneath its root */
+#define SHARED_PREFIX "xferd-" /* of where daemons keep in /dev/shm what their ranks share */
+#define OWN_PREFIX    ".xfer"  /* of what the receiver keeps for itself beneath its root */
 
 struct roots { /* never changes; freed by the last who uses it */
     unsigned users;
@@ -40,7 +41,7 @@ struct source_policy {
     char *config;
     char *database_name; /* in its directory */
     struct node database_dir, database_file, log_file, runtime, state, store;
-    struct node root, dev; /* "/" and "/dev" */
+    struct node root, dev, shm; /* "/", "/dev" and "/dev/shm" */
 };
 
 /* ---- roots ---- */
@@ -196,6 +197,7 @@ struct source_policy *source_policy_create(const struct source_policy_options *o
     }
     p->root = node_of("/");
     p->dev = node_of("/dev");
+    p->shm = node_of("/dev/shm");
     p->runtime = node_of(o->runtime);
     p->state = node_of(o->state);
     p->store = node_of(o->store);
@@ -261,8 +263,8 @@ struct look {
     struct source_policy *policy;
     const struct roots *roots;
     struct node *root_nodes; /* of roots; NULL: not wanted */
-    bool in_root, in_runtime, in_state, in_store, in_database_dir;
-    bool own; /* beneath the store, or beside the database */
+    bool in_root, in_runtime, in_state, in_store, in_database_dir, in_shm;
+    bool own; /* beneath the store, beside the database, or in memory that is shared */
 };
 
 static void visit(void *user, const char *name, const struct stat *st, bool last)
@@ -272,13 +274,17 @@ static void visit(void *user, const char *name, const struct stat *st, bool last
 
     if (name[0] == '\0') {
         look->in_root = look->in_runtime = look->in_state = look->in_store = false;
-        look->in_database_dir = look->own = false;
+        look->in_database_dir = look->in_shm = look->own = false;
     }
     if (look->in_store && strncmp(name, OWN_PREFIX, strlen(OWN_PREFIX)) == 0)
         look->own = true;
     if (last && look->in_database_dir && p->database_name[0] &&
         strncmp(name, p->database_name, strlen(p->database_name)) == 0)
         look->own = true;
+    /* Files of others pass through there. */
+    if (look->in_shm && strncmp(name, SHARED_PREFIX, strlen(SHARED_PREFIX)) == 0)
+        look->own = true;
+    look->in_shm = is_node(st, &p->shm);
     look->in_database_dir = is_node(st, &p->database_dir);
     look->in_runtime |= is_node(st, &p->runtime);
     look->in_state |= is_node(st, &p->state);

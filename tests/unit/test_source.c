@@ -407,6 +407,24 @@ static void devices_are_refused_and_shared_memory_is_not(void **state)
     unlink(path);
 }
 
+static void memory_that_ranks_share_is_never_sent(void **state)
+{
+    char dir[] = "/dev/shm/xferd-test-XXXXXX", path[64];
+
+    (void)state;
+    if (!mkdtemp(dir))
+        skip();
+    snprintf(path, sizeof path, "%s/segment", dir);
+    int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+    assert_true(fd >= 0);
+    close(fd);
+    assert_int_equal(symlink(path, in_top("link")), 0);
+    assert_refused(path);
+    assert_refused(in_top("link"));
+    unlink(path);
+    rmdir(dir);
+}
+
 /* ---- the daemon's own ---- */
 
 static void use_own(void)
@@ -823,6 +841,7 @@ int main(void)
         TEST(a_descriptor_of_the_daemon_is_no_way_to_a_file),
         TEST(a_file_behind_a_directory_that_may_not_be_entered_is_not_reached_by_a_descriptor),
         TEST(devices_are_refused_and_shared_memory_is_not),
+        TEST(memory_that_ranks_share_is_never_sent),
         TEST(the_queue_is_never_sent),
         TEST(no_other_name_of_the_queue_is_a_way_around),
         TEST(the_configuration_is_never_sent),
