@@ -20,7 +20,7 @@ const struct option_spec cmd_send_options[] = {
     {"to", 0, "DEST", "name under the receiving root; with '/' at its end, a directory there"},
     {"no-wait", 0, NULL, "print the number of the job, don't wait for its end"},
     {"overwrite", 0, "MODE", "replace what is there, or never (default: replace)"},
-    {"sync", 0, "MODE", "when it is safe on disk: file, batch or none (default: file)"},
+    {"sync", 0, "MODE", "when it is safe on disk: file, batch or none (default: as the receiver has it)"},
     {"priority", 0, "N", "-100 to 100, higher goes first (default: 0)"},
     {"bwlimit", 0, "RATE", "send at most so many bytes a second (10M, 500KB; 0, the default: any)"},
     {"retries", 0, "N", "how often a failed attempt is repeated where that may help"},

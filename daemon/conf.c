@@ -23,6 +23,7 @@
 #include <unistd.h>
 
 #include "daemon/log.h"
+#include "proto/control_method.h"
 #include "proto/limits.h"
 #include "proto/units.h"
 
@@ -43,6 +44,11 @@ enum type {
 
 /* When does a change in the file count? */
 enum effect { AT_START, LIVE };
+
+static const char *const identities[] = {
+    [IDENTITY_DAEMON] = "daemon", [IDENTITY_CALLER] = "caller", NULL};
+static const char *const syncs[] = {
+    [SYNC_FILE] = "file", [SYNC_BATCH] = "batch", [SYNC_NONE] = "none", NULL};
 
 #define MEMBER(m) offsetof(struct conf, m), sizeof(((struct conf *)0)->m)
 
@@ -76,11 +82,21 @@ static const struct key {
      "time without a byte after which an attempt has failed; 0: never", LIVE},
     {"source", "roots", TYPE_PATHS, MEMBER(source_roots), 0, 0,
      "where the daemon opens files to send: absolute paths, separated by ':'", LIVE},
+    {"source", "identity", TYPE_CHOICE, MEMBER(source_identity), 0, 0,
+     "with whose rights sources are opened: daemon or caller", AT_START, identities},
     {"store", "root", TYPE_PATH, MEMBER(store_root), 0, 0, "the receiving root"},
     {"store", "dir_mode", TYPE_MODE, MEMBER(store_dir_mode), 0, 07777,
      "of directories that are made, octal"},
     {"store", "file_mode", TYPE_SOURCE, MEMBER(store_file_mode), 0, 0777,
      "of received files, octal, or \"source\""},
+    {"store", "identity", TYPE_CHOICE, MEMBER(store_identity), 0, 0,
+     "with whose rights files are stored: daemon or caller", AT_START, identities},
+    {"store", "group", TYPE_TEXT, MEMBER(store_group), 0, 0,
+     "the group of what is made, by name or number; empty: as it comes"},
+    {"store", "per_user", TYPE_BOOL, MEMBER(store_per_user), 0, 0,
+     "yes: what a user sends lies in a directory of that name"},
+    {"store", "sync", TYPE_CHOICE, MEMBER(store_sync), 0, 0,
+     "what is on disk when a job is done that doesn't say: file, batch or none", AT_START, syncs},
     {"store", "reserve", TYPE_SIZE, MEMBER(store_reserve), 0, XFER_JSON_INTEGER_MAX,
      "bytes that stay free where files are stored"},
     {"limits", "bandwidth", TYPE_SIZE, MEMBER(limits_bandwidth), 0, XFER_JSON_INTEGER_MAX,
@@ -523,9 +539,8 @@ int conf_check(const struct conf *conf, struct xfer_error *err)
     return 0;
 }
 
-int conf_group(const struct conf *conf, gid_t *gid, struct xfer_error *err)
+static int find_group(const char *key, const char *name, gid_t *gid, struct xfer_error *err)
 {
-    const char *name = conf->control_group;
     const struct group *group;
     char *end;
     unsigned long n;
@@ -541,9 +556,19 @@ int conf_group(const struct conf *conf, gid_t *gid, struct xfer_error *err)
     errno = 0;
     n = strtoul(name, &end, 10);
     if (name[0] < '0' || name[0] > '9' || *end != '\0' || errno != 0 || n >= (gid_t)-1)
-        return error_set(err, XFER_CONFIG, "control.group: there is no group \"%s\"", name);
+        return error_set(err, XFER_CONFIG, "%s: there is no group \"%s\"", key, name);
     *gid = (gid_t)n;
     return 0;
+}
+
+int conf_group(const struct conf *conf, gid_t *gid, struct xfer_error *err)
+{
+    return find_group("control.group", conf->control_group, gid, err);
+}
+
+int conf_store_group(const struct conf *conf, gid_t *gid, struct xfer_error *err)
+{
+    return find_group("store.group", conf->store_group, gid, err);
 }
 
 /* The value as it would be written in a file. */

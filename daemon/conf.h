@@ -16,6 +16,7 @@
 #include "proto/places.h"
 
 #define CONF_NAME_SIZE 64 /* "SECTION.KEY" and its NUL */
+enum conf_identity { IDENTITY_DAEMON, IDENTITY_CALLER };
 
 struct conf {
     struct places places;      /* the defaults that it started from */
@@ -37,10 +38,15 @@ struct conf {
                                    0: never */
 
     char source_roots[XFER_PATH_SIZE]; /* absolute paths separated by ':', default "/" */
+    int source_identity; /* enum conf_identity: with whose rights sources are opened */
 
     char store_root[XFER_PATH_SIZE];
     int store_dir_mode;    /* default 0755 */
     int store_file_mode;   /* -1: from the source */
+    int store_identity;    /* enum conf_identity: with whose rights files are stored */
+    char store_group[256]; /* of what is made: a name or a number; "": as it comes */
+    bool store_per_user;   /* each beneath a directory of the sender's name */
+    int store_sync;        /* enum sync_mode: of jobs that don't say */
     int64_t store_reserve; /* bytes that stay free on its file system, default 0 */
 
     int64_t
@@ -81,6 +87,8 @@ int conf_check(const struct conf *conf, struct xfer_error *err);
 /* The group of the socket, (gid_t)-1 for none. XFER_CONFIG on a name that is not known. Asks the
  * directory service: for whoever serves the socket, who need not be on this host. */
 int conf_group(const struct conf *conf, gid_t *gid, struct xfer_error *err);
+/* The same for store.group, on the receiving host. */
+int conf_store_group(const struct conf *conf, gid_t *gid, struct xfer_error *err);
 
 /* The settings in effect, as an INI file that says the same; and one line of help a key. */
 void conf_write(const struct conf *conf, FILE *out);

@@ -62,7 +62,7 @@ void control_params_init(struct control_params *p)
         .bandwidth = -1,
         .timeout = -1,
         .overwrite = OVERWRITE_REPLACE,
-        .sync = SYNC_FILE,
+        .sync = SYNC_DEFAULT,
         .state = -1,
     };
 }
@@ -122,7 +122,8 @@ static const struct param_spec submit_params[] = {
      .type = PARAM_CHOICE,
      FIELD(sync),
      .choices = sync_names,
-     .help = "how durable the file is when the job is done; file unless given"},
+     .help =
+         "how durable the file is when the job is done; the receiver's store.sync unless given"},
     {.name = "priority",
      .type = PARAM_INTEGER,
      FIELD(priority),

@@ -39,8 +39,13 @@ enum method_id {
 enum overwrite_mode {
     OVERWRITE_REPLACE,
     OVERWRITE_NEVER
-};                                                   /* numbers travel in META: append only */
-enum sync_mode { SYNC_FILE, SYNC_BATCH, SYNC_NONE }; /* the same */
+}; /* numbers travel in META: append only */
+enum sync_mode {
+    SYNC_FILE,
+    SYNC_BATCH,
+    SYNC_NONE,
+    SYNC_DEFAULT /* as the receiver's store.sync says; never said by a name */
+};               /* the same */
 enum job_state { JOB_QUEUED, JOB_RUNNING, JOB_DONE, JOB_FAILED, JOB_CANCELLED, JOB_STATE_COUNT };
 
 const char *overwrite_mode_name(enum overwrite_mode m);
@@ -68,7 +73,7 @@ struct control_params {
     int64_t bandwidth; /* bytes a second, 0: none; -1: not given */
     double timeout;    /* seconds; negative: not given, wait for ever */
     int overwrite;     /* enum overwrite_mode */
-    int sync;          /* enum sync_mode */
+    int sync;          /* enum sync_mode; SYNC_DEFAULT: not given */
     int state;         /* enum job_state; -1: not given */
     bool wait;
     bool head;      /* of the list */

@@ -12,13 +12,20 @@
 
 /* ---- META ---- */
 
-#define META_ASK 0x0001u /* a flag */
+/* flags */
+#define META_ASK    0x0001u
+#define META_CALLER 0x0002u
+
+static unsigned meta_flags(const struct wire_meta *m)
+{
+    return (m->ask ? META_ASK : 0) | (m->caller ? META_CALLER : 0);
+}
 
 size_t wire_meta_encode(const struct wire_meta *m, void *buf)
 {
     struct wire_writer w = wire_begin(buf, WIRE_META, m->seq);
 
-    assert(m->path_len < XFER_PATH_SIZE);
+    assert(m->path_len < XFER_PATH_SIZE && m->n_groups <= XFER_GROUPS_MAX);
     wire_put_uint(&w, m->job, 8);
     wire_put_uint(&w, m->file, 8);
     wire_put_uint(&w, m->size, 8);
@@ -27,10 +34,38 @@ size_t wire_meta_encode(const struct wire_meta *m, void *buf)
     wire_put_uint(&w, m->mode, 4);
     wire_put_uint(&w, m->overwrite, 1);
     wire_put_uint(&w, m->sync, 1);
-    wire_put_uint(&w, m->ask ? META_ASK : 0, 2);
+    wire_put_uint(&w, meta_flags(m), 2);
+    wire_put_uint(&w, m->uid, 4);
+    wire_put_uint(&w, m->gid, 4);
+    wire_put_uint(&w, m->n_groups, 2);
+    for (uint32_t i = 0; i < m->n_groups; i++)
+        wire_put_uint(&w, m->groups[i], 4);
     wire_put_uint(&w, m->path_len, 2);
     wire_put_bytes(&w, m->path, m->path_len);
     return wire_finish(&w);
+}
+
+/* 2^32 - 1 means "no change" to the calls that take them. */
+static bool is_id(uint32_t id)
+{
+    return id != UINT32_MAX;
+}
+
+static int get_owner(struct wire_reader *r, struct wire_meta *m, struct xfer_error *err)
+{
+    bool good;
+
+    m->uid = (uint32_t)wire_get_uint(r, 4);
+    m->gid = (uint32_t)wire_get_uint(r, 4);
+    m->n_groups = (uint32_t)wire_get_uint(r, 2);
+    if (m->n_groups > XFER_GROUPS_MAX)
+        return wire_bad(err, WIRE_META, "number of groups");
+    good = is_id(m->uid) && is_id(m->gid);
+    for (uint32_t i = 0; i < m->n_groups; i++) {
+        m->groups[i] = (uint32_t)wire_get_uint(r, 4);
+        good = good && is_id(m->groups[i]);
+    }
+    return good ? 0 : wire_bad(err, WIRE_META, "owner");
 }
 
 int wire_meta_decode(const void *buf, size_t len, struct wire_meta *m, struct xfer_error *err)
@@ -49,6 +84,8 @@ int wire_meta_decode(const void *buf, size_t len, struct wire_meta *m, struct xf
     overwrite = wire_get_uint(&r, 1);
     sync = wire_get_uint(&r, 1);
     flags = wire_get_uint(&r, 2);
+    if (get_owner(&r, m, err))
+        return -1;
     m->path_len = 0;
     if (wire_get_string(&r, m->path, sizeof(m->path), &m->path_len))
         return wire_bad(err, WIRE_META, "path");
@@ -64,9 +101,13 @@ int wire_meta_decode(const void *buf, size_t len, struct wire_meta *m, struct xf
         return wire_bad(err, WIRE_META, "modification time");
     if (m->mode > 07777)
         return wire_bad(err, WIRE_META, "mode");
-    if (overwrite > OVERWRITE_NEVER || sync > SYNC_NONE || (flags & ~(uint64_t)META_ASK))
+    if (overwrite > OVERWRITE_NEVER || sync > SYNC_DEFAULT ||
+        (flags & ~(uint64_t)(META_ASK | META_CALLER)))
         return wire_bad(err, WIRE_META, "option");
     m->ask = flags & META_ASK;
+    m->caller = flags & META_CALLER;
+    if (m->n_groups > 0 && !m->caller)
+        return wire_bad(err, WIRE_META, "number of groups");
     m->overwrite = (enum overwrite_mode)overwrite;
     m->sync = (enum sync_mode)sync;
     if (relpath_check(m->path, m->path_len, err)) {
@@ -130,13 +171,23 @@ static size_t receipt_encode(const struct wire_receipt *m, enum wire_type type, 
     wire_put_uint(&w, m->size, 8);
     wire_put_bytes(&w, m->digest, XFER_DIGEST_SIZE);
     wire_put_error(&w, &m->error, true);
+    wire_put_string(&w, m->stored, XFER_PATH_SIZE - 1);
     return wire_finish(&w);
+}
+
+/* Only of a file that is stored, and by the rule of paths. */
+static bool may_be_stored(const struct wire_receipt *m, size_t len)
+{
+    struct xfer_error err;
+
+    return len == 0 || (m->error.code == XFER_OK && relpath_check(m->stored, len, &err) == 0);
 }
 
 static int receipt_decode(const void *buf, size_t len, enum wire_type type, struct wire_receipt *m,
                           struct xfer_error *err)
 {
     struct wire_reader r;
+    size_t stored_len = 0;
 
     if (wire_open(&r, buf, len, type, &m->seq, err))
         return -1;
@@ -144,8 +195,12 @@ static int receipt_decode(const void *buf, size_t len, enum wire_type type, stru
     wire_get_digest(&r, m->digest);
     if (wire_get_error(&r, &m->error))
         return wire_bad(err, type, "error");
+    if (wire_get_string(&r, m->stored, sizeof(m->stored), &stored_len))
+        return wire_bad(err, type, "path");
     if (wire_close(&r, type, err))
         return -1;
+    if (!may_be_stored(m, stored_len))
+        return wire_bad(err, type, "path");
     if (m->seq == 0)
         return wire_bad(err, type, "sequence number");
     if (m->size > XFER_FILE_SIZE_MAX)

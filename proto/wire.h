@@ -16,7 +16,7 @@
 #include "proto/error.h"
 #include "proto/limits.h"
 
-#define WIRE_VERSION     1
+#define WIRE_VERSION     2
 #define WIRE_HEADER_SIZE 24
 
 /* MPI tags. On a lane's communicator: */
@@ -67,6 +67,10 @@ struct wire_meta {
     enum sync_mode sync;
     bool
         ask; /* an earlier attempt may have left something: rank 1 sends one GO, rank 0 one START */
+    bool caller;       /* it was read with the rights of the owner, and may be stored with them */
+    uint32_t uid, gid; /* the owner, neither is 2^32 - 1 */
+    uint32_t n_groups; /* supplementary ones, at most XFER_GROUPS_MAX; 0 without caller */
+    uint32_t groups[XFER_GROUPS_MAX];
     size_t path_len;
     char path[XFER_PATH_SIZE]; /* relpath normal form, NUL-terminated in the struct only */
 };
@@ -89,6 +93,8 @@ struct wire_receipt {
     unsigned char digest[XFER_DIGEST_SIZE];
     struct xfer_error
         error; /* code XFER_OK: stored under its final name, as durable as META's sync asked */
+    char stored[XFER_PATH_SIZE]; /* that name beneath the root, relpath normal form; "": META's
+                                    path, or nothing was stored */
 };
 
 /* What rank 1 has of a file: digests of consecutive blocks from its beginning, the last one may be
@@ -126,6 +132,8 @@ struct wire_hello {
                                       await their receipt */
     uint64_t pid;
     unsigned char queue_id[XFER_QUEUE_ID_SIZE];
+    bool caller;   /* rank 0: it says whose rights are to be used; rank 1: it uses them */
+    bool per_user; /* rank 1: only its receipts tell where a file lies */
     char host[XFER_HOST_SIZE];
     char root[XFER_PATH_SIZE];     /* rank 1: absolute receiving root; rank 0: "" */
     char doorbell[XFER_PATH_SIZE]; /* path of its datagram socket; "": none */

@@ -111,8 +111,10 @@ int wire_open(struct wire_reader *r, const void *buf, size_t len, enum wire_type
     if (magic != MAGIC)
         return error_set(err, XFER_PROTOCOL, "%s: not a message of xfer", name);
     if (version != WIRE_VERSION)
-        return error_set(err, XFER_PROTOCOL, "%s of version %u: this side speaks version %d", name,
-                         (unsigned)version, WIRE_VERSION);
+        return error_set(
+            err, XFER_PROTOCOL,
+            "%s of version %u: this side speaks version %d (the other host has another xfer)", name,
+            (unsigned)version, WIRE_VERSION);
     if (got_type != (uint64_t)type)
         return error_set(err, XFER_PROTOCOL, "%s expected, but the message has type %u", name,
                          (unsigned)got_type);

@@ -20,6 +20,10 @@ static int open_control(struct wire_reader *r, const void *buf, size_t len, enum
 
 /* ---- HELLO ---- */
 
+/* flags */
+#define HELLO_CALLER   0x00000001u
+#define HELLO_PER_USER 0x00000002u
+
 size_t wire_hello_encode(const struct wire_hello *m, void *buf)
 {
     struct wire_writer w = wire_begin(buf, WIRE_HELLO, 0);
@@ -30,6 +34,7 @@ size_t wire_hello_encode(const struct wire_hello *m, void *buf)
     wire_put_uint(&w, m->window, 4);
     wire_put_uint(&w, m->pid, 8);
     wire_put_bytes(&w, m->queue_id, XFER_QUEUE_ID_SIZE);
+    wire_put_uint(&w, (m->caller ? HELLO_CALLER : 0) | (m->per_user ? HELLO_PER_USER : 0), 4);
     wire_put_string(&w, m->host, XFER_HOST_SIZE - 1);
     wire_put_string(&w, m->root, XFER_PATH_SIZE - 1);
     wire_put_string(&w, m->doorbell, XFER_PATH_SIZE - 1);
@@ -41,6 +46,7 @@ int wire_hello_decode(const void *buf, size_t len, struct wire_hello *m, struct 
 {
     struct wire_reader r;
     const unsigned char *id;
+    uint64_t flags;
 
     if (open_control(&r, buf, len, WIRE_HELLO, err))
         return -1;
@@ -52,6 +58,7 @@ int wire_hello_decode(const void *buf, size_t len, struct wire_hello *m, struct 
     id = wire_get_bytes(&r, XFER_QUEUE_ID_SIZE);
     if (id)
         memcpy(m->queue_id, id, XFER_QUEUE_ID_SIZE);
+    flags = wire_get_uint(&r, 4);
     if (wire_get_string(&r, m->host, sizeof(m->host), NULL))
         return wire_bad(err, WIRE_HELLO, "host");
     if (wire_get_string(&r, m->root, sizeof(m->root), NULL))
@@ -72,6 +79,10 @@ int wire_hello_decode(const void *buf, size_t len, struct wire_hello *m, struct 
         return wire_bad(err, WIRE_HELLO, "window");
     if (m->pid > INT32_MAX)
         return wire_bad(err, WIRE_HELLO, "pid");
+    if (flags & ~(uint64_t)(HELLO_CALLER | HELLO_PER_USER))
+        return wire_bad(err, WIRE_HELLO, "option");
+    m->caller = flags & HELLO_CALLER;
+    m->per_user = flags & HELLO_PER_USER;
     return 0;
 }
 

@@ -135,8 +135,9 @@ int job_set_groups(struct job *job, const gid_t *groups, int n)
 bool job_is_same_request(const struct job *now, const struct job *then)
 {
     return strcmp(now->source, then->source) == 0 && strcmp(now->dest, then->dest) == 0 &&
-           now->overwrite == then->overwrite && now->sync == then->sync &&
-           now->priority == then->priority && now->bandwidth == then->bandwidth &&
+           now->overwrite == then->overwrite && now->priority == then->priority &&
+           now->bandwidth == then->bandwidth &&
+           (now->sync == SYNC_DEFAULT || now->sync == then->sync) &&
            (now->default_retries || now->retries == then->retries);
 }
 

@@ -148,8 +148,8 @@ struct queue_row;
 struct queue_row *job_to_row(const struct job *job);
 struct job *job_from_row(struct queue_row *row, struct xfer_error *err);
 
-/* Does one that is submitted now ask for the same as another did? A number of retries that it
- * leaves to the configuration asks for nothing. */
+/* Does one that is submitted now ask for the same as another did? A number of retries or a
+ * sync that it leaves to the configuration asks for nothing, and neither do the user's groups. */
 bool job_is_same_request(const struct job *now, const struct job *then);
 
 /* The table of transitions. */

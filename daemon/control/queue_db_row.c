@@ -82,7 +82,7 @@ const char *queue_row_fault(const struct queue_row *row)
         {"state", state_and_end_agree(row)},
         {"priority", within(row->priority, -XFER_PRIORITY_MAX, XFER_PRIORITY_MAX)},
         {"overwrite", within((int64_t)row->overwrite, OVERWRITE_REPLACE, OVERWRITE_NEVER)},
-        {"sync", within((int64_t)row->sync, SYNC_FILE, SYNC_NONE)},
+        {"sync", within((int64_t)row->sync, SYNC_FILE, SYNC_DEFAULT)},
         {"retries", within(row->retries, 0, XFER_RETRIES_MAX)},
         {"source", length_within(row->source, 1, XFER_PATH_SIZE - 1)},
         {"dest", row->dest != NULL && length_within(row->dest, 0, XFER_PATH_SIZE - 1)},
@@ -365,7 +365,7 @@ struct queue_row *queue_row_read(sqlite3_stmt *st, int *rc, const char **fault)
     row->owner = (uid_t)get_integer(&r, 0, UINT32_MAX);
     row->priority = (int)get_integer(&r, INT_MIN, INT_MAX);
     row->overwrite = (enum overwrite_mode)get_integer(&r, 0, OVERWRITE_NEVER);
-    row->sync = (enum sync_mode)get_integer(&r, 0, SYNC_NONE);
+    row->sync = (enum sync_mode)get_integer(&r, 0, SYNC_DEFAULT);
     row->retries = get_integer(&r, 0, XFER_RETRIES_MAX);
     row->source = get_string(&r, SQLITE_BLOB, false);
     row->dest = get_string(&r, SQLITE_BLOB, false);

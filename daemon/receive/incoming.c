@@ -53,6 +53,7 @@ static void end_run(struct work *work)
     receipt->size = 0;
     memset(receipt->digest, 0, sizeof receipt->digest);
     receipt->error.code = XFER_OK;
+    receipt->stored[0] = '\0';
     if (in->file == NULL) {
         receipt->error = in->error;
         return;

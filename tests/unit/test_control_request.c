@@ -113,7 +113,7 @@ static void parameters_that_are_not_given_have_their_initial_values(void **state
     assert_string_equal(p->source, "/a");
     assert_null(p->dest);
     assert_int_equal(p->overwrite, OVERWRITE_REPLACE);
-    assert_int_equal(p->sync, SYNC_FILE);
+    assert_int_equal(p->sync, SYNC_DEFAULT);
     assert_int_equal(p->priority, 0);
     assert_int_equal(p->retries, -1);
     assert_null(p->key);

@@ -266,6 +266,8 @@ static void the_same_request_is_told_from_another(void **state)
         assert_int_equal(job_is_same_request(other, job), i == 0);
         other->default_retries = true;
         assert_int_equal(job_is_same_request(other, job), i == 0 || i == 6);
+        other->sync = SYNC_DEFAULT;
+        assert_int_equal(job_is_same_request(other, job), i == 0 || i == 5 || i == 6);
         job_destroy(other);
     }
     job_destroy(job);

@@ -26,7 +26,9 @@ static struct wire_meta a_meta(void)
                           .mtime_nsec = 999999999,
                           .mode = 0644,
                           .overwrite = OVERWRITE_NEVER,
-                          .sync = SYNC_NONE};
+                          .sync = SYNC_NONE,
+                          .uid = 1000,
+                          .gid = 100};
 
     strcpy(m.path, "dir/na\xff"
                    "me\n");
@@ -59,7 +61,88 @@ static void metadata_comes_back(void **state)
     assert_int_equal(got.overwrite, m.overwrite);
     assert_int_equal(got.sync, m.sync);
     assert_false(got.ask);
+    assert_false(got.caller);
+    assert_int_equal(got.uid, 1000);
+    assert_int_equal(got.gid, 100);
+    assert_int_equal(got.n_groups, 0);
     assert_string_equal(got.path, m.path);
+}
+
+static void metadata_may_leave_sync_to_the_receiver(void **state)
+{
+    struct wire_meta m = a_meta(), got;
+    struct xfer_error err = XFER_ERROR_INIT;
+    size_t len;
+
+    (void)state;
+    m.sync = SYNC_DEFAULT;
+    len = wire_meta_encode(&m, buf);
+    assert_int_equal(wire_meta_decode(buf, len, &got, &err), 0);
+    assert_int_equal(got.sync, SYNC_DEFAULT);
+    buf[65] = 4;
+    assert_int_equal(wire_meta_decode(buf, len, &got, &err), -1);
+}
+
+static void metadata_may_carry_all_groups_of_its_owner(void **state)
+{
+    struct wire_meta m = a_meta(), got;
+    struct xfer_error err = XFER_ERROR_INIT;
+    size_t len;
+
+    (void)state;
+    m.caller = true;
+    m.n_groups = XFER_GROUPS_MAX;
+    for (unsigned i = 0; i < m.n_groups; i++)
+        m.groups[i] = 4294900000U + i;
+    m.path_len = XFER_PATH_SIZE - 1;
+    for (size_t i = 0; i < m.path_len; i++)
+        m.path[i] = i % 200 == 199 ? '/' : 'p';
+    m.path[m.path_len] = '\0';
+    len = wire_meta_encode(&m, buf);
+    assert_true(len <= XFER_MESSAGE_MAX);
+    assert_int_equal(wire_meta_decode(buf, len, &got, &err), 0);
+    assert_true(got.caller);
+    assert_int_equal(got.n_groups, m.n_groups);
+    assert_memory_equal(got.groups, m.groups, sizeof m.groups);
+    assert_string_equal(got.path, m.path);
+}
+
+static void an_owner_that_nobody_can_be_is_refused(void **state)
+{
+    struct wire_meta m, got;
+    struct xfer_error err = XFER_ERROR_INIT;
+
+    (void)state;
+#define REFUSED(change)                                                                     \
+    do {                                                                                    \
+        m = a_meta();                                                                       \
+        m.caller = true;                                                                    \
+        m.n_groups = 2;                                                                     \
+        change;                                                                             \
+        assert_int_equal(wire_meta_decode(buf, wire_meta_encode(&m, buf), &got, &err), -1); \
+        assert_int_equal(err.code, XFER_PROTOCOL);                                          \
+    } while (0)
+    REFUSED(m.uid = UINT32_MAX);
+    REFUSED(m.gid = UINT32_MAX);
+    REFUSED(m.groups[1] = UINT32_MAX);
+    REFUSED(m.caller = false);
+#undef REFUSED
+}
+
+static void more_groups_than_allowed_are_refused(void **state)
+{
+    struct wire_meta m = a_meta(), got;
+    struct xfer_error err = XFER_ERROR_INIT;
+    size_t len;
+
+    (void)state;
+    m.caller = true;
+    len = wire_meta_encode(&m, buf);
+    buf[76] = (XFER_GROUPS_MAX + 1) & 0xff;
+    buf[77] = (XFER_GROUPS_MAX + 1) >> 8;
+    assert_int_equal(wire_meta_decode(buf, len, &got, &err), -1);
+    assert_int_equal(err.code, XFER_PROTOCOL);
+    assert_non_null(strstr(err.text, "groups"));
 }
 
 static void metadata_may_ask(void **state)
@@ -84,7 +167,7 @@ static void flags_that_nobody_knows_are_refused(void **state)
     size_t len;
 
     (void)state;
-    for (unsigned bit = 1; bit < 16; bit++) {
+    for (unsigned bit = 2; bit < 16; bit++) {
         len = wire_meta_encode(&m, buf);
         buf[66 + bit / 8] = (unsigned char)(1U << bit % 8);
         assert_int_equal(wire_meta_decode(buf, len, &got, &err), -1);
@@ -96,7 +179,7 @@ static void flags_that_nobody_knows_are_refused(void **state)
 static void metadata_has_the_specified_layout(void **state)
 {
     static const unsigned char expected[] = {
-        'x',  'f',  'e',  'r',  1,    1,    0,    0,    81,   0,   0,   0,    0,
+        'x',  'f',  'e',  'r',  2,    1,    0,    0,    99,   0,   0,   0,    0,
         0,    0,    0,    7,    0,    0,    0,    0,    0,    0,   0, /* header */
         12,   0,    0,    0,    0,    0,    0,    0,                  /* job */
         3,    0,    0,    0,    0,    0,    0,    0,                  /* file */
@@ -104,13 +187,20 @@ static void metadata_has_the_specified_layout(void **state)
         0xfb, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,               /* mtime -5 */
         0xff, 0xc9, 0x9a, 0x3b,                                       /* 999999999 */
         0xa4, 0x01, 0,    0,                                          /* mode 0644 */
-        1,    2,    0,    0,                                          /* never, none, flags */
+        1,    2,    2,    0,                                          /* never, none, flags */
+        0xe8, 3,    0,    0,                                          /* uid 1000 */
+        100,  0,    0,    0,                                          /* gid 100 */
+        2,    0,    7,    0,    0,    0,    0,    1,    0,    0,      /* groups 7, 256 */
         11,   0,    'd',  'i',  'r',  '/',  'n',  'a',  0xff, 'm', 'e', '\n', 'x'};
     struct wire_meta m = a_meta();
     size_t len;
 
     (void)state;
     m.size = 0x12a05f200;
+    m.caller = true;
+    m.n_groups = 2;
+    m.groups[0] = 7;
+    m.groups[1] = 256;
     strcat(m.path, "x");
     m.path_len = strlen(m.path);
     len = wire_meta_encode(&m, buf);
@@ -256,7 +346,7 @@ static void go_ahead_comes_back(void **state)
 static void go_ahead_has_the_specified_layout(void **state)
 {
     static const unsigned char expected[] = {
-        'x',  'f',  'e',  'r',  1,    8,    0,    0,    64, 0, 0, 0,
+        'x',  'f',  'e',  'r',  2,    8,    0,    0,    64, 0, 0, 0,
         0,    0,    0,    0,    4,    0,    0,    0,    0,  0, 0, 0, /* header */
         2,    0,    0,    0,    1,    0,    0,    0,                 /* partial, one block */
         0xe8, 3,    0,    0,    0,    0,    0,    0,                 /* size */
@@ -416,6 +506,24 @@ static void job_lists_out_of_range_are_refused(void **state)
     assert_non_null(strstr(err.text, "number of jobs"));
 }
 
+static void a_receipt_may_tell_where_the_file_lies(void **state)
+{
+    struct wire_receipt m = {.seq = 3, .size = 1, .stored = "ann/a/b"}, got;
+    struct xfer_error err = XFER_ERROR_INIT;
+
+    (void)state;
+    assert_int_equal(wire_receipt_decode(buf, wire_receipt_encode(&m, buf), &got, &err), 0);
+    assert_string_equal(got.stored, "ann/a/b");
+    strcpy(m.stored, "ann/../b");
+    assert_int_equal(wire_receipt_decode(buf, wire_receipt_encode(&m, buf), &got, &err), -1);
+    strcpy(m.stored, "ann/b");
+    set_error(&m.error);
+    assert_int_equal(wire_receipt_decode(buf, wire_receipt_encode(&m, buf), &got, &err), -1);
+    assert_int_equal(wire_refusal_decode(buf, wire_refusal_encode(&m, buf), &got, &err), -1);
+    m.stored[0] = '\0';
+    assert_int_equal(wire_receipt_decode(buf, wire_receipt_encode(&m, buf), &got, &err), 0);
+}
+
 static struct wire_hello a_hello(void)
 {
     struct wire_hello m = {.version = 1, .lanes = 4, .chunk = 262144, .window = 32, .pid = 99};
@@ -439,6 +547,27 @@ static void hello_comes_back(void **state)
     assert_string_equal(got.doorbell, "/run/x/bell");
     assert_int_equal(got.lanes, 4);
     assert_memory_equal(got.queue_id, m.queue_id, sizeof(m.queue_id));
+}
+
+static void hello_says_whose_rights_are_used_and_who_knows_the_place(void **state)
+{
+    struct wire_hello m = a_hello(), got;
+    struct xfer_error err = XFER_ERROR_INIT;
+    size_t len;
+
+    (void)state;
+    m.caller = true;
+    assert_int_equal(wire_hello_decode(buf, wire_hello_encode(&m, buf), &got, &err), 0);
+    assert_true(got.caller);
+    assert_false(got.per_user);
+    m.caller = false;
+    m.per_user = true;
+    len = wire_hello_encode(&m, buf);
+    assert_int_equal(wire_hello_decode(buf, len, &got, &err), 0);
+    assert_false(got.caller);
+    assert_true(got.per_user);
+    buf[64] = 4;
+    assert_int_equal(wire_hello_decode(buf, len, &got, &err), -1);
 }
 
 static void hello_with_terms_out_of_range_is_refused(void **state)
@@ -505,7 +634,7 @@ static void metadata_out_of_range_is_refused(void **state)
     REFUSED(m.mtime_nsec = 1000000000);
     REFUSED(m.mode = 010000);
     REFUSED(m.overwrite = (enum overwrite_mode)2);
-    REFUSED(m.sync = (enum sync_mode)3);
+    REFUSED(m.sync = (enum sync_mode)4);
     REFUSED(m.path_len = 0);
     REFUSED(strcpy(m.path, "../etc"); m.path_len = 6);
     REFUSED(strcpy(m.path, "/etc"); m.path_len = 4);
@@ -711,7 +840,12 @@ int main(void)
         cmocka_unit_test(an_abort_may_keep_what_has_come),
         cmocka_unit_test(a_commit_that_keeps_is_refused),
         cmocka_unit_test(a_commit_with_an_error_is_refused),
+        cmocka_unit_test(metadata_may_leave_sync_to_the_receiver),
+        cmocka_unit_test(metadata_may_carry_all_groups_of_its_owner),
+        cmocka_unit_test(an_owner_that_nobody_can_be_is_refused),
+        cmocka_unit_test(more_groups_than_allowed_are_refused),
         cmocka_unit_test(receipt_and_refusal_come_back_and_are_not_confused),
+        cmocka_unit_test(a_receipt_may_tell_where_the_file_lies),
         cmocka_unit_test(where_there_is_no_error_nothing_is_said_of_it),
         cmocka_unit_test(go_ahead_comes_back),
         cmocka_unit_test(go_ahead_has_the_specified_layout),
@@ -723,6 +857,7 @@ int main(void)
         cmocka_unit_test(job_lists_out_of_range_are_refused),
         cmocka_unit_test(hello_comes_back),
         cmocka_unit_test(hello_with_terms_out_of_range_is_refused),
+        cmocka_unit_test(hello_says_whose_rights_are_used_and_who_knows_the_place),
         cmocka_unit_test(the_largest_messages_fit),
         cmocka_unit_test(metadata_out_of_range_is_refused),
         cmocka_unit_test(heartbeat_and_stop_come_back),
