@@ -24,6 +24,7 @@
 #include "daemon/log.h"
 #include "daemon/rank.h"
 #include "daemon/supervise.h"
+#include "daemon/work/identity.h"
 
 #ifndef PACKAGE_VERSION
 #define PACKAGE_VERSION "unknown"
@@ -209,11 +210,21 @@ static int check_host(struct conf *conf, bool resolve, struct xfer_error *err)
     return 0;
 }
 
+/* The ranks here have no other rights than this process. */
+static int check_rights(const struct conf *conf, struct xfer_error *err)
+{
+    bool store = conf->store_identity == IDENTITY_CALLER && conf->peer_host[0] == '\0';
+    bool source = conf->source_identity == IDENTITY_CALLER;
+
+    if ((!source && !store) || identity_check(err) == 0)
+        return 0;
+    return error_prefix(err, "%s.identity = caller", source ? "source" : "store");
+}
+
 /* must_exist: also the file in the usual place. */
 static int read_settings(const struct arguments *a, bool must_exist, struct conf *conf,
                          struct xfer_error *err)
 {
-
     if (conf_init(conf, err) < 0)
         return -1;
     const char *file = a->file != NULL ? a->file : conf->places.config;
@@ -362,6 +373,10 @@ int main(int argc, char **argv)
     if (arguments.check_config) {
         conf_write(&conf, stdout);
         return end_of_output();
+    }
+    if (role == ROLE_SUPERVISOR && check_rights(&conf, &err) < 0) {
+        log_error("%s", err.text);
+        return EXIT_USAGE;
     }
     log_set_level((enum log_level)conf.log_level);
     signal(SIGPIPE, SIG_IGN);

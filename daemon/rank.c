@@ -28,6 +28,7 @@
 #include "daemon/send/sender.h"
 #include "daemon/send/source_policy.h"
 #include "daemon/settings.h"
+#include "daemon/work/identity.h"
 #include "daemon/work/pool.h"
 
 #define HEARTBEAT      5.0  /* seconds between questions; link.timeout is two of them at least */
@@ -65,6 +66,8 @@ struct rank {
     /* rank 1 */
     struct store *store;
     struct receiving *receiving;
+
+    struct xfer_error unprepared; /* why it can't act for others; XFER_OK: it can, or need not */
 
     enum leaving leaving;
     bool broken;
@@ -398,6 +401,17 @@ static int make_policy(struct rank *r, struct xfer_error *err)
     return r->policy ? 0 : -1;
 }
 
+/* Where the two hosts don't fit together. */
+static void warn_of_identity(const struct rank *r)
+{
+    const struct link_peer *peer = r->link ? link_peer(r->link) : NULL;
+
+    if (peer && peer->caller && r->conf.source_identity != IDENTITY_CALLER)
+        log_warning("store.identity = caller on %s, but source.identity = daemon here: nothing can "
+                    "be stored there",
+                    peer->host);
+}
+
 /* Without a link what it is asked to send waits. */
 static int start_sending(struct rank *r, struct xfer_error *err)
 {
@@ -408,6 +422,7 @@ static int start_sending(struct rank *r, struct xfer_error *err)
                                      .generation = r->options->generation};
     char *ready;
 
+    warn_of_identity(r);
     if (make_policy(r, err))
         return -1;
     if (r->link && !(r->sender = sender_create(r->loop, r->link, r->pool, err)))
@@ -450,14 +465,32 @@ static int start_receiving(struct rank *r, struct xfer_error *err)
     return r->receiving ? 0 : -1;
 }
 
+static bool acts_for_others(const struct conf *conf)
+{
+    return conf->source_identity == IDENTITY_CALLER || conf->store_identity == IDENTITY_CALLER;
+}
+
 /* The root is opened before the handshake, so that rank 0 hears when it can't be. */
 static void open_store(struct rank *r, struct xfer_error *refuse)
 {
     struct store_options options = {.root = r->conf.store_root,
                                     .dir_mode = (unsigned)r->conf.store_dir_mode,
                                     .file_mode = r->conf.store_file_mode,
-                                    .reserve = (uint64_t)r->conf.store_reserve};
+                                    .reserve = (uint64_t)r->conf.store_reserve,
+                                    .as_caller = r->conf.store_identity == IDENTITY_CALLER,
+                                    .per_user = r->conf.store_per_user,
+                                    .sync = (enum sync_mode)r->conf.store_sync};
+    gid_t group;
 
+    if (options.as_caller && r->unprepared.code != XFER_OK) {
+        *refuse = r->unprepared;
+        error_prefix(refuse, "store.identity = caller");
+        return;
+    }
+    if (conf_store_group(&r->conf, &group, refuse))
+        return;
+    if (r->conf.store_group[0])
+        options.group = &group;
     r->store = store_open(&options, LOCK_WAIT, refuse);
 }
 
@@ -487,6 +520,11 @@ static int start(struct rank *r, struct xfer_error *err)
                                    .silence = (double)r->conf.link_timeout};
 
     if (r->rank == 0) {
+        options.caller = r->conf.source_identity == IDENTITY_CALLER;
+        if (options.caller && r->unprepared.code != XFER_OK) {
+            *err = r->unprepared;
+            return error_prefix(err, "source.identity = caller");
+        }
         if (open_queue(r, err) < 0)
             return -1;
         memcpy(options.queue_id, queue_id(r->queue), XFER_QUEUE_ID_SIZE);
@@ -495,6 +533,8 @@ static int start(struct rank *r, struct xfer_error *err)
         open_store(r, &refuse);
         options.root = r->store ? store_root(r->store) : "";
         options.refuse = r->store ? NULL : &refuse;
+        options.caller = r->conf.store_identity == IDENTITY_CALLER;
+        options.per_user = r->conf.store_per_user;
     }
     if (r->options->alone)
         return start_sending(r, err);
@@ -572,6 +612,11 @@ int rank_run(int *argc, char ***argv, const struct conf *conf, const struct rank
             handoff_connect(options->handoff, options->expected_rank, options->generation, &err);
         if (r.handoff_fd < 0)
             return fail(&r, &err);
+    }
+    /* before MPI starts its threads: what is given up must be given up by all */
+    if (acts_for_others(conf) && identity_prepare(&err)) {
+        r.unprepared = err;
+        err = (struct xfer_error)XFER_ERROR_INIT;
     }
     if (options->alone)
         r.rank = 0;

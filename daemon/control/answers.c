@@ -58,13 +58,19 @@ static const char *reason_for(const struct control *c, const struct job *job, ch
     return job->schedule.heap.at ? "waiting for other transfers" : NULL;
 }
 
+/* Where each user's files are kept apart only the receiver knows under which name. */
+static bool place_is_known(const struct link_peer *peer, const struct job *job)
+{
+    return !peer->per_user || job->stored || job->state == JOB_DONE;
+}
+
 static char *job_text(const struct control *c, const struct job *job, bool existing)
 {
     const struct link_peer *peer = c->link ? link_peer(c->link) : NULL;
     char buf[REASON_SIZE];
     struct job_view view = {
         .host = peer ? peer->host : "",
-        .root = peer ? peer->root : "",
+        .root = peer && place_is_known(peer, job) ? peer->root : "",
         .reason = reason_for(c, job, buf),
         .now = clock_monotonic(),
         .existing = existing,

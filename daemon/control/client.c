@@ -33,6 +33,11 @@ void client_set_admin(struct client_links *links, const struct admins *admins)
         c->admin = false;
 }
 
+int client_fd(const struct client *c)
+{
+    return c->fd;
+}
+
 bool client_is_admin(const struct client *c)
 {
     return c->admin;

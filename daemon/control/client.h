@@ -38,6 +38,7 @@ size_t client_unsent(const struct client *c);
 void client_close(struct client *c);
 
 uid_t client_uid(const struct client *c);
+int client_fd(const struct client *c); /* to ask the kernel about the other end */
 bool client_is_admin(const struct client *c);
 bool client_is_mute(const struct client *c);
 struct ev_loop *client_loop(const struct client *c);

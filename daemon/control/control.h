@@ -34,6 +34,7 @@ struct control {
     struct control_limits limits; /* as configured: of the bandwidth the queue may know better */
     struct sender *sender;        /* NULL: no peer */
     int64_t generation;
+    bool as_owner;  /* jobs are done with the rights of their owners */
     double started; /* monotonic */
     bool stopping;
 

@@ -82,7 +82,7 @@ static void system_hello(struct control *c, struct reply *reply, const struct co
 
     (void)p;
     hello.uid = geteuid();
-    strcpy(hello.identity, "daemon");
+    strcpy(hello.identity, c->as_owner ? "caller" : "daemon");
     hello.jobs_finished_kept = c->finished_kept;
     hex(queue_id(c->queue), XFER_QUEUE_ID_SIZE, hello.queue_id);
     hex(c->boot_id, sizeof c->boot_id, hello.boot_id);

@@ -9,6 +9,7 @@
 #include "daemon/control/handlers_impl.h"
 #include "daemon/control/handover.h"
 #include "daemon/control/job_list.h"
+#include "daemon/control/requester.h"
 #include "proto/relpath.h"
 
 static void refuse(struct control *c, struct job *job, const struct xfer_error *why)
@@ -52,6 +53,11 @@ void handle_submit(struct control *c, struct reply *reply, const struct control_
     if (!handover_ready(c, reply, METHOD_TRANSFER_SUBMIT, p))
         return;
     const struct handle *handle = reply_handle(reply);
+    struct requester who;
+    if (requester_identify(client_fd(reply_client(reply)), c->as_owner, &who, &err) < 0) {
+        reply_error(reply, &err, 0);
+        return;
+    }
     struct job_spec spec = {
         .source = p->source,
         .dest = dest,
@@ -59,6 +65,9 @@ void handle_submit(struct control *c, struct reply *reply, const struct control_
         .owner = client_uid(reply_client(reply)),
         .unlimited = client_is_admin(reply_client(reply)),
         .bandwidth = p->bandwidth > 0 ? p->bandwidth : 0,
+        .gid = who.gid,
+        .groups = who.groups,
+        .n_groups = who.n_groups,
         .priority = (int)p->priority,
         .overwrite = p->overwrite,
         .sync = p->sync,
@@ -72,6 +81,8 @@ void handle_submit(struct control *c, struct reply *reply, const struct control_
         spec.size = handle->size;
     }
     struct job *job = queue_draft(c->queue, &spec, &err);
+
+    requester_free(&who);
     if (!job) {
         reply_error(reply, &err, 0);
         return;
@@ -178,6 +189,27 @@ static bool may_hand_over(struct reply *reply, const struct job *job)
     return false;
 }
 
+/* The owner's groups may be others by now. Those of anybody else are never lent to the job. */
+static int renew_rights(const struct control *c, const struct client *client, struct job *job,
+                        struct xfer_error *err)
+{
+    struct requester who;
+    int rc;
+
+    if (client_uid(client) != job->owner || job->queue.reviving)
+        return 0;
+    if (requester_identify(client_fd(client), c->as_owner, &who, err) < 0)
+        return -1;
+    rc = job_set_groups(job, who.groups, who.n_groups);
+    if (rc == 0)
+        job->gid = who.gid;
+    else
+        error_set(err, XFER_NO_RESOURCES, "no memory for the groups of uid %u",
+                  (unsigned)job->owner);
+    requester_free(&who);
+    return rc;
+}
+
 static void revive(struct control *c, struct reply *reply, struct job *job)
 {
     struct xfer_error err = XFER_ERROR_INIT;
@@ -192,7 +224,8 @@ static void revive(struct control *c, struct reply *reply, struct job *job)
         reply_error(reply, &err, job->id);
         return;
     }
-    if (queue_revive(c->queue, job, client_is_admin(reply_client(reply)), &err) < 0) {
+    if (renew_rights(c, reply_client(reply), job, &err) < 0 ||
+        queue_revive(c->queue, job, client_is_admin(reply_client(reply)), &err) < 0) {
         handover_close(c, job);
         reply_error(reply, &err, job->id);
         return;

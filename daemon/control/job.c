@@ -265,7 +265,8 @@ char *job_encode(const struct job *job, const struct job_view *view)
     if (view->root[0]) {
         const char *slash = view->root[strlen(view->root) - 1] == '/' ? "" : "/";
 
-        if (asprintf(&dest_path, "%s%s%s", view->root, slash, job->dest) < 0)
+        if (asprintf(&dest_path, "%s%s%s", view->root, slash,
+                     job->stored ? job->stored : job->dest) < 0)
             return NULL;
     }
     bool ended = job_state_finished(job->state);

@@ -25,6 +25,7 @@ struct scheduler_options {
     double stall_timeout; /* seconds without a byte after which an attempt has failed; 0: never */
     double handle_wait;   /* seconds from now on in which lost descriptors are waited for */
     bool paused;
+    bool as_owner; /* sources are read with the rights of the job's owner */
 };
 
 /* Since the start. */

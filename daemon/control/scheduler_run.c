@@ -140,6 +140,13 @@ static void on_progress(void *user, const struct send_progress *progress)
     s->events.changed(s->user, run->job);
 }
 
+/* Without memory for it the job says where it was to go. */
+static void keep_place(struct job *job, const char *stored)
+{
+    free(job->stored);
+    job->stored = stored[0] ? strdup(stored) : NULL;
+}
+
 static void on_done(void *user, const struct send_result *result)
 {
     struct run *run = user;
@@ -156,6 +163,7 @@ static void on_done(void *user, const struct send_result *result)
     if (result->error.code == XFER_OK) {
         job->bytes_done = job->bytes_total = (int64_t)result->size;
         job->bytes_resumed = (int64_t)result->resumed;
+        keep_place(job, result->stored);
         job->has_digest = true;
         memcpy(job->digest, result->digest, sizeof job->digest);
         queue_end(s->queue, job, JOB_DONE, NULL);
@@ -252,6 +260,15 @@ static void began(struct scheduler *s, struct job *job)
     queue_start(s->queue, job);
 }
 
+static void groups_unknown(const struct job *job, struct xfer_error *err)
+{
+    error_set(err, XFER_PERMISSION_DENIED,
+              "the groups of uid %u were not recorded with this job, and source.identity = caller "
+              "needs them: 'xferctl retry' by that user records them",
+              (unsigned)job->owner);
+    error_about(err, XFER_SIDE_SENDER, job->source);
+}
+
 bool scheduler_start(struct scheduler *s, struct job *job)
 {
     static const struct send_events events = {.progress = on_progress, .done = on_done};
@@ -269,13 +286,21 @@ bool scheduler_start(struct scheduler *s, struct job *job)
                                    .handle_fd = job->handle_fd};
     struct run *run = make_run(s, job);
 
-    if (run)
+    request.uid = job->owner;
+    request.gid = job->gid;
+    request.groups = job->groups;
+    request.n_groups = job->n_groups > 0 ? job->n_groups : 0;
+    request.as_owner = s->options.as_owner;
+    if (request.as_owner && job->n_groups < 0)
+        groups_unknown(job, &err);
+    else if (run)
         run->send = sender_start(s->options.sender, &request, &events, run, &err);
     else
         error_set(&err, XFER_NO_RESOURCES, "no memory to start the transfer");
     if (!run || !run->send) {
         free(run);
-        if (s->running > 0) /* the end of another makes room */
+        if (s->running > 0 &&
+            err.code != XFER_PERMISSION_DENIED) /* the end of another makes room */
             return false;
         began(s, job);
         attempt_failed(s, job, &err);

@@ -220,6 +220,7 @@ static int make_parts(struct server *s, const struct server_options *o, struct x
         .sender = o->link ? o->sender : NULL,
         .handle_wait = XFER_HANDLE_SECONDS,
         .paused = queue_paused(o->queue),
+        .as_owner = o->conf->source_identity == IDENTITY_CALLER,
     };
 
     if (!(s->admins = admins_create(o->conf->control_admins, err)) ||
@@ -261,6 +262,7 @@ struct server *server_create(const struct server_options *o, struct xfer_error *
     limits_init(c, o->conf);
     s->errands = o->errands;
     s->errands_user = o->errands_user;
+    c->as_owner = o->conf->source_identity == IDENTITY_CALLER;
     memcpy(c->host, o->host, sizeof c->host);
     memcpy(c->peer_host, o->conf->peer_host[0] ? o->conf->peer_host : o->host, sizeof c->peer_host);
     answers_init(c);

@@ -104,6 +104,8 @@ static void introduce(const struct link *link, struct wire_hello *hello)
     hello->window = XFER_LANE_FILES_MAX;
     hello->pid = (uint64_t)getpid();
     memcpy(hello->queue_id, link->options.queue_id, sizeof(hello->queue_id));
+    hello->caller = link->options.caller;
+    hello->per_user = link->options.per_user;
     if (gethostname(hello->host, sizeof(hello->host) - 1))
         snprintf(hello->host, sizeof(hello->host), "unknown");
     snprintf(hello->root, sizeof(hello->root), "%s", link->options.root ? link->options.root : "");
@@ -117,6 +119,8 @@ static void remember_peer(struct link *link, const struct wire_hello *hello)
     link->peer.pid = (int64_t)hello->pid;
     memcpy(link->peer.host, hello->host, sizeof(link->peer.host));
     memcpy(link->peer.root, hello->root, sizeof(link->peer.root));
+    link->peer.caller = hello->caller;
+    link->peer.per_user = hello->per_user;
     link->peer.free_bytes = link->peer.total_bytes = -1;
 }
 

@@ -30,6 +30,8 @@ struct link_options {
     unsigned char queue_id[XFER_QUEUE_ID_SIZE];
     const char *runtime; /* directory for the doorbell, or NULL for none */
     const char *root;    /* rank 1: the receiving root; rank 0: "" */
+    bool caller;         /* rank 0: it says whose rights are to be used; rank 1: it uses them */
+    bool per_user;       /* rank 1: each user's files are kept apart */
     const struct xfer_error
         *refuse;      /* rank 1: why it can't serve (the link is not made), or NULL */
     double heartbeat; /* seconds between questions of rank 0 */
@@ -59,6 +61,7 @@ struct link_peer {
     int64_t pid;
     char host[XFER_HOST_SIZE];
     char root[XFER_PATH_SIZE];       /* of the receiving rank */
+    bool caller, per_user;           /* as in the options */
     int64_t free_bytes, total_bytes; /* of the root; -1: not known */
 };
 const struct link_peer *link_peer(const struct link *link);

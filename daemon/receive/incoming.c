@@ -44,16 +44,21 @@ static void write_run(struct work *work)
     }
 }
 
+static void forget_result(struct wire_receipt *receipt)
+{
+    receipt->size = 0;
+    receipt->stored[0] = '\0';
+    memset(receipt->digest, 0, sizeof receipt->digest);
+}
+
 static void end_run(struct work *work)
 {
     struct incoming *in = (struct incoming *)((char *)work - offsetof(struct incoming, end));
     struct wire_receipt *receipt = &in->receipt;
 
     receipt->seq = in->meta.seq;
-    receipt->size = 0;
-    memset(receipt->digest, 0, sizeof receipt->digest);
+    forget_result(receipt);
     receipt->error.code = XFER_OK;
-    receipt->stored[0] = '\0';
     if (in->file == NULL) {
         receipt->error = in->error;
         return;
@@ -68,10 +73,12 @@ static void end_run(struct work *work)
         uint64_t size = store_size(in->file);
 
         store_digest(in->file, receipt->digest);
+        if (strcmp(store_path(in->file), in->meta.path) != 0)
+            memcpy(receipt->stored, store_path(in->file), strlen(store_path(in->file)) + 1);
         if (store_commit(in->file, &in->verdict, &receipt->error) == 0)
             receipt->size = size;
         else
-            memset(receipt->digest, 0, sizeof receipt->digest);
+            forget_result(receipt);
     }
     in->file = NULL;
 }

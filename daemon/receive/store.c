@@ -26,6 +26,7 @@
 #include "daemon/receive/store_path.h"
 #include "daemon/receive/store_sweep.h"
 #include "daemon/receive/store_temp.h"
+#include "daemon/receive/store_user.h"
 
 #define READ_DIR     (O_RDONLY | O_DIRECTORY | O_CLOEXEC)
 #define LOCK_POLL_NS 10000000L
@@ -196,15 +197,36 @@ static int take_lock(struct store *store, double wait, struct xfer_error *err)
 /* File systems without O_TMPFILE, old kernels, a root without /proc: find out once. */
 static bool tmpfile_works(struct store *store)
 {
-    int fd = openat(store->partial_fd, ".", O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600);
+    int fd = openat(store->area.partial_fd, ".", O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600);
     bool works;
 
     if (fd < 0)
         return false;
-    works = store_temp_link_as(fd, store->partial_fd, "probe") == 0;
-    unlinkat(store->partial_fd, "probe", 0);
+    works = store_temp_link_as(fd, store->area.partial_fd, "probe") == 0;
+    unlinkat(store->area.partial_fd, "probe", 0);
     close(fd);
     return works;
+}
+
+/* A daemon that is neither root nor a member must hear of it now, not with the first file. */
+static int try_group(struct store *store, struct xfer_error *err)
+{
+    int fd =
+        openat(store->area.partial_fd, "probe", O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+    int rc = fd >= 0 ? fchown(fd, (uid_t)-1, store->group) : -1;
+
+    if (rc != 0) {
+        error_set_errno(err, errno,
+                        "store.group: uid %u can't give files in the receiving root %s to group %u",
+                        (unsigned)geteuid(), store->root, (unsigned)store->group);
+        if (err->code == XFER_PERMISSION_DENIED)
+            err->code = XFER_CONFIG;
+        error_about(err, XFER_SIDE_RECEIVER, store->root);
+    }
+    if (fd >= 0)
+        close(fd);
+    unlinkat(store->area.partial_fd, "probe", 0);
+    return rc;
 }
 
 struct store *store_open(const struct store_options *options, double lock_wait,
@@ -216,10 +238,16 @@ struct store *store_open(const struct store_options *options, double lock_wait,
         error_set(err, XFER_NO_RESOURCES, "receiving root: no memory");
         return NULL;
     }
-    store->root_fd = store->own_fd = store->lock_fd = store->partial_fd = store->beside_fd = -1;
+    store->root_fd = store->own_fd = store->lock_fd = store->users_fd = -1;
+    store->area.partial_fd = store->area.beside_fd = -1;
     store->dir_mode = options->dir_mode;
     store->file_mode = options->file_mode;
     store->reserve = options->reserve;
+    store->as_caller = options->as_caller;
+    store->per_user = options->per_user;
+    store->sync = options->sync;
+    store->group_set = options->group != NULL;
+    store->group = store->group_set ? *options->group : 0;
     atomic_init(&store->openat2, !options->no_openat2);
     atomic_init(&store->beside_only, false);
     atomic_init(&store->kept, false);
@@ -229,13 +257,21 @@ struct store *store_open(const struct store_options *options, double lock_wait,
     if (open_root(store, options, err) != 0 ||
         open_own(store, store->root_fd, STORE_OWN_DIR, &store->own_fd, err) != 0 ||
         take_lock(store, lock_wait, err) != 0 ||
-        open_own(store, store->own_fd, STORE_PARTIAL_DIR, &store->partial_fd, err) != 0 ||
-        open_own(store, store->own_fd, STORE_BESIDE_DIR, &store->beside_fd, err) != 0)
+        open_own(store, store->own_fd, STORE_PARTIAL_DIR, &store->area.partial_fd, err) != 0 ||
+        open_own(store, store->own_fd, STORE_BESIDE_DIR, &store->area.beside_fd, err) != 0 ||
+        open_own(store, store->own_fd, STORE_USERS_DIR, &store->users_fd, err) != 0)
         goto failed;
-    if (store_temp_mount(store->partial_fd, &store->partial_mount) != 0) {
+    if (store_temp_mount(store->area.partial_fd, &store->area.mount) != 0) {
         fail(err, store->root, "examine");
         goto failed;
     }
+    store->names = store_names_create();
+    if (store->names == NULL) {
+        error_set(err, XFER_NO_RESOURCES, "receiving root: no memory");
+        goto failed;
+    }
+    if (store->group_set && try_group(store, err) != 0)
+        goto failed;
     store_sweep(store);
     atomic_init(&store->tmpfile, !options->no_tmpfile && tmpfile_works(store));
     return store;
@@ -248,16 +284,19 @@ void store_close(struct store *store)
 {
     if (store == NULL)
         return;
-    if (store->beside_fd >= 0)
-        close(store->beside_fd);
-    if (store->partial_fd >= 0)
-        close(store->partial_fd);
+    if (store->area.beside_fd >= 0)
+        close(store->area.beside_fd);
+    if (store->area.partial_fd >= 0)
+        close(store->area.partial_fd);
+    if (store->users_fd >= 0)
+        close(store->users_fd);
     if (store->own_fd >= 0)
         close(store->own_fd);
     if (store->root_fd >= 0)
         close(store->root_fd);
     if (store->lock_fd >= 0)
         close(store->lock_fd); /* last: it lets others in */
+    store_names_destroy(store->names);
     free(store);
 }
 

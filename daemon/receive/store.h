@@ -6,7 +6,7 @@
  *
  * What it promises: no name beneath the root ever shows part of a file; no path leads out of the
  * root, whatever links are there; set-id bits never arrive; what store_commit() said is on disk is
- * on disk.
+ * on disk; with as_caller nothing beneath the root is touched that the user could not touch.
  */
 #ifndef XFER_DAEMON_RECEIVE_STORE_H
 #define XFER_DAEMON_RECEIVE_STORE_H
@@ -15,6 +15,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "proto/error.h"
 #include "proto/wire.h"
@@ -27,6 +28,10 @@ struct store_options {
     unsigned dir_mode;   /* of directories that are made: set exactly, whatever the umask */
     int file_mode;       /* -1: the source's, but for set-id and sticky bits; else exactly this */
     uint64_t reserve;    /* bytes that stay free: what would take of them is not begun */
+    bool as_caller;      /* with the rights of the user whom META names, to whom it then belongs */
+    bool per_user;       /* beneath a directory for each user */
+    const gid_t *group;  /* of files and directories that are made; NULL: as it comes */
+    enum sync_mode sync; /* of files whose META leaves it to us */
     bool no_openat2;     /* tests: take the component-by-component way */
     bool no_tmpfile;     /* tests: as on file systems without O_TMPFILE */
     uint64_t resume_min; /* tests: instead of XFER_RESUME_MIN; 0: that */
@@ -82,6 +87,9 @@ int store_write(struct store_file *file, const void *data, size_t len, struct xf
 /* Bytes so far, those of store_start() included, and their XXH3-128 (canonical form). */
 uint64_t store_size(const struct store_file *file);
 void store_digest(const struct store_file *file, unsigned char digest[XFER_DIGEST_SIZE]);
+
+/* Where it goes beneath the root, which is not META's path with per_user. Valid as long as file. */
+const char *store_path(const struct store_file *file);
 
 /* Compare with the verdict (XFER_DIGEST_MISMATCH), set mode and times, sync as asked, give it the
  * final name, sync directories. Always frees file; on failure nothing of it is left. */

@@ -34,6 +34,37 @@ static int compare(const struct store_file *file, const struct wire_verdict *ver
     return 0;
 }
 
+/* As the daemon, which may give away what the user may not: no more than what the system gives to
+ * whatever the user makes in that directory, or the configuration to whatever is made. */
+static int change_group(const struct store_file *file, gid_t gid)
+{
+    const struct identity *who = identity_pause();
+    int rc = fchown(file->fd, (uid_t)-1, gid), saved = errno;
+
+    identity_resume(who);
+    errno = saved;
+    return rc;
+}
+
+/* A temporary comes from another directory than the one whose group it is to have. */
+static int set_group(const struct store_file *file, struct xfer_error *err)
+{
+    const struct store *store = file->store;
+    gid_t gid = store->group;
+    struct stat st, dir;
+
+    if (!store->group_set) {
+        if (fstat(file->parent.fd, &dir) != 0 || (dir.st_mode & S_ISGID) == 0)
+            return 0;
+        gid = dir.st_gid;
+    }
+    if (fstat(file->fd, &st) == 0 && (st.st_gid == gid || change_group(file, gid) == 0))
+        return 0;
+    if (errno == EPERM && !store->group_set) /* a daemon that is no member */
+        return 0;
+    return error_set_errno(err, errno, "can't set the group %u", (unsigned)gid);
+}
+
 static int set_metadata(struct store_file *file, struct xfer_error *err)
 {
     const struct timespec times[2] = {{0, UTIME_OMIT}, file->mtime};
@@ -41,6 +72,9 @@ static int set_metadata(struct store_file *file, struct xfer_error *err)
     /* what was reserved and not used must go back */
     if (file->preallocated > file->size && ftruncate(file->fd, (off_t)file->size) != 0)
         return error_set_errno(err, errno, "can't set the size");
+    /* the group first: a change of it may take bits away */
+    if (set_group(file, err) != 0)
+        return -1;
     if (fchmod(file->fd, file->mode) != 0)
         return error_set_errno(err, errno, "can't set the mode");
     if (futimens(file->fd, times) != 0)
@@ -104,7 +138,7 @@ static enum step name_by_rename(struct store_file *file, struct xfer_error *err)
         }
         return failed_step(file, "can't give the file its name", err);
     }
-    store_temp_renamed(file->store, &file->temp);
+    store_temp_renamed(&file->area, &file->temp);
     return STEP_OK;
 }
 
@@ -115,13 +149,13 @@ static enum step name_exclusively(struct store_file *file, struct xfer_error *er
                        RENAME_NOREPLACE);
 
     if (rc == 0) {
-        store_temp_renamed(file->store, &file->temp);
+        store_temp_renamed(&file->area, &file->temp);
         return STEP_OK;
     }
     if (errno == ENOSYS || errno == EINVAL || errno == EPERM) {
         rc = linkat(file->temp.at, file->temp.name, file->parent.fd, file->parent.name, 0);
         if (rc == 0) {
-            store_temp_remove(file->store, &file->temp);
+            store_temp_remove(&file->area, &file->temp);
             return STEP_OK;
         }
     }
@@ -148,8 +182,8 @@ static enum step name_by_link(struct store_file *file, struct xfer_error *err)
         error_set_errno(err, EBUSY, "the destination comes and goes");
         return STEP_AGAIN;
     }
-    if (store_temp_link(file->store, file->fd, &file->parent, file->path, file->job, file->file,
-                        &file->temp) != 0)
+    if (store_temp_link(file->store, &file->area, file->fd, &file->parent, file->path, file->job,
+                        file->file, &file->temp) != 0)
         return failed_step(file, "can't give the file a temporary name", err);
     return name_by_rename(file, err);
 }
@@ -245,13 +279,20 @@ int store_commit(struct store_file *file, const struct wire_verdict *verdict,
                  struct xfer_error *err)
 {
     struct xfer_error why; /* also that of steps which another try made good */
+    int rc;
 
-    if ((file->stored ? commit_stored : commit)(file, verdict, &why) != 0) {
+    if (store_file_enter(file, err) != 0) {
+        store_file_free(file);
+        return -1;
+    }
+    rc = (file->stored ? commit_stored : commit)(file, verdict, &why);
+    if (rc != 0) {
         *err = why;
         store_file_blame(file->store, file->path, err);
         store_file_discard(file);
-        return -1;
+    } else {
+        store_file_free(file);
     }
-    store_file_free(file);
-    return 0;
+    identity_drop();
+    return rc;
 }

@@ -28,7 +28,7 @@
 #include <unistd.h>
 
 #include "daemon/receive/store_partial.h"
-#include "proto/relpath.h"
+#include "daemon/receive/store_user.h"
 
 /* From here on it is worth a system call to have the blocks in one piece and to know at once that
  * there are too few. */
@@ -80,12 +80,12 @@ static int open_named(struct store_file *file)
     int fd = -1;
 
     if (file->resumable)
-        fd = store_partial_create(file->store, &file->parent, file->path, file->job, file->file,
-                                  &file->temp);
+        fd = store_partial_create(file->store, &file->area, &file->parent, file->path, file->job,
+                                  file->file, &file->temp);
     /* what can't be had, another attempt may have open: that one will come to nothing */
     if (fd < 0)
-        fd = store_temp_open(file->store, &file->parent, file->path, file->job, file->file,
-                             &file->temp);
+        fd = store_temp_open(file->store, &file->area, &file->parent, file->path, file->job,
+                             file->file, &file->temp);
     return fd;
 }
 
@@ -110,7 +110,7 @@ static int open_temporary(struct store_file *file, struct xfer_error *err)
         return failed_open(file, "can't write to the destination's directory", err);
     if (file->temp.at >= 0)
         return 0;
-    if (file->parent.missing && !store_temp_reaches(file->store, file->parent.fd)) {
+    if (file->parent.missing && !store_temp_reaches(file->store, &file->area, file->parent.fd)) {
         store_path_close(file->store, &file->parent);
         if (store_path_open(file->store, file->path, STORE_PATH_MAKE, &file->parent, err) != 0)
             return -1;
@@ -174,54 +174,15 @@ int store_file_blame(const struct store *store, const char *path, struct xfer_er
     return error_about(err, XFER_SIDE_RECEIVER, strlen(whole) < XFER_PATH_SIZE ? whole : path);
 }
 
-static struct store_file *create(struct store *store, const struct wire_meta *meta,
-                                 struct xfer_error *err)
+int store_file_reach(struct store_file *file, struct xfer_error *err)
 {
-    struct store_file *file = calloc(1, sizeof *file + meta->path_len + 1);
+    struct store *store = file->store;
 
-    if (file == NULL || (file->digest = XXH3_createState()) == NULL) {
-        free(file);
-        error_set(err, XFER_NO_RESOURCES, "no memory for a file");
-        return NULL;
-    }
-    XXH3_128bits_reset(file->digest);
-    file->store = store;
-    file->fd = file->parent.fd = file->temp.at = -1;
-    file->job = meta->job;
-    file->file = meta->file;
-    file->whole = meta->size;
-    file->resumable = meta->size >= store->resume_min && store->queue[0] != '\0';
-    file->offer.kind = WIRE_OFFER_NOTHING;
-    file->mode =
-        store->file_mode >= 0 ? (mode_t)store->file_mode & 0777 : (mode_t)meta->mode & 0777;
-    file->mtime.tv_sec = (time_t)meta->mtime_sec;
-    file->mtime.tv_nsec = (long)meta->mtime_nsec;
-    file->overwrite = meta->overwrite;
-    file->sync = meta->sync;
-    memcpy(file->path, meta->path, meta->path_len);
-    return file;
-}
-
-struct store_file *store_file_new(struct store *store, const struct wire_meta *meta,
-                                  struct xfer_error *err)
-{
-    struct store_file *file;
-
-    if (relpath_check(meta->path, meta->path_len, err) != 0 ||
-        (file = create(store, meta, err)) == NULL) {
-        store_file_blame(store, meta->path, err);
-        return NULL;
-    }
     /* of an attempt at which the source was larger */
     if (!file->resumable && store->queue[0] != '\0' &&
         atomic_load_explicit(&store->kept, memory_order_relaxed))
-        store_partial_drop(store, file->job, file->file);
-    if (store_path_open(store, file->path, STORE_PATH_REACH, &file->parent, err) != 0) {
-        store_file_blame(store, file->path, err);
-        store_file_discard(file);
-        return NULL;
-    }
-    return file;
+        store_partial_drop(store, &file->area, file->job, file->file);
+    return store_path_open(store, file->path, STORE_PATH_REACH, &file->parent, err);
 }
 
 static int walk_again(struct store_file *file, int tries, struct xfer_error *err)
@@ -249,21 +210,31 @@ struct store_file *store_begin(struct store *store, const struct wire_meta *meta
 {
     struct store_file *file = store_file_new(store, meta, err);
 
-    if (file != NULL && store_file_place(file, err) != 0) {
-        store_file_blame(store, file->path, err);
-        store_file_discard(file);
+    if (file == NULL || store_file_enter(file, err) != 0) {
+        store_file_free(file);
         return NULL;
     }
+    if (store_file_reach(file, err) != 0 || store_file_place(file, err) != 0) {
+        store_file_blame(store, file->path, err);
+        store_file_discard(file);
+        file = NULL;
+    }
+    identity_drop();
     return file;
 }
 
-int store_write(struct store_file *file, const void *data, size_t len, struct xfer_error *err)
+int store_file_enter(const struct store_file *file, struct xfer_error *err)
+{
+    return identity_assume(file->who, err) == 0 ? 0
+                                                : store_file_blame(file->store, file->path, err);
+}
+
+static int write_all(struct store_file *file, const void *data, size_t len, struct xfer_error *err)
 {
     const unsigned char *p = data;
-    size_t left = len;
 
-    while (left > 0) {
-        ssize_t n = write(file->fd, p, left);
+    while (len > 0) {
+        ssize_t n = write(file->fd, p, len);
 
         if (n < 0) {
             if (errno == EINTR)
@@ -272,8 +243,21 @@ int store_write(struct store_file *file, const void *data, size_t len, struct xf
             return store_file_blame(file->store, file->path, err);
         }
         p += n;
-        left -= (size_t)n;
+        len -= (size_t)n;
     }
+    return 0;
+}
+
+int store_write(struct store_file *file, const void *data, size_t len, struct xfer_error *err)
+{
+    int rc = store_file_enter(file, err);
+
+    /* whose quota it is counted for, and who may use up what is kept in reserve, is decided here */
+    if (rc == 0)
+        rc = write_all(file, data, len, err);
+    identity_drop();
+    if (rc != 0)
+        return -1;
     XXH3_128bits_update(file->digest, data, len);
     file->size += len;
     return 0;
@@ -310,6 +294,9 @@ void store_file_free(struct store_file *file)
     if (file->fd >= 0)
         close(file->fd);
     store_path_close(file->store, &file->parent);
+    if (file->area.of_user)
+        store_area_close(&file->area);
+    identity_destroy(file->who);
     store_offer_free(&file->offer);
     XXH3_freeState(file->digest);
     free(file);
@@ -319,22 +306,37 @@ void store_file_discard(struct store_file *file)
 {
     if (file == NULL)
         return;
-    store_temp_remove(file->store, &file->temp);
+    store_temp_remove(&file->area, &file->temp);
     store_path_unmake(file->store, file->path, &file->parent);
     store_file_free(file);
 }
 
-void store_abort(struct store_file *file, bool keep)
+static void keep_partial(struct store_file *file)
 {
     struct stat st;
 
-    if (keep && file != NULL && file->temp.at >= 0 && file->temp.lasts &&
-        fstat(file->fd, &st) == 0 && st.st_size > 0) {
-        /* who knows when it is gone on with: what was reserved goes back */
-        if (file->preallocated > 0 && ftruncate(file->fd, st.st_size) != 0)
-            file->preallocated = 0;
-        atomic_store_explicit(&file->store->kept, true, memory_order_relaxed);
-        file->temp.at = -1;
+    if (file->temp.at < 0 || !file->temp.lasts || fstat(file->fd, &st) != 0 || st.st_size == 0)
+        return;
+    /* who knows when it is gone on with: what was reserved goes back */
+    if (file->preallocated > 0 && ftruncate(file->fd, st.st_size) != 0)
+        file->preallocated = 0;
+    atomic_store_explicit(&file->store->kept, true, memory_order_relaxed);
+    file->temp.at = -1;
+}
+
+void store_abort(struct store_file *file, bool keep)
+{
+    struct xfer_error err;
+
+    if (file == NULL)
+        return;
+    /* what may not be touched stays, and is swept at the next start */
+    if (store_file_enter(file, &err) != 0) {
+        store_file_free(file);
+        return;
     }
+    if (keep)
+        keep_partial(file);
     store_file_discard(file);
+    identity_drop();
 }

@@ -16,6 +16,7 @@
 #include "daemon/receive/store_impl.h"
 #include "daemon/receive/store_path.h"
 #include "daemon/receive/store_temp.h"
+#include "daemon/work/identity.h"
 
 struct store_offer { /* from store_ask() to store_start() */
     enum wire_offer kind;
@@ -26,6 +27,8 @@ struct store_offer { /* from store_ask() to store_start() */
 
 struct store_file {
     struct store *store;
+    struct store_area area; /* the store's, or its own: where its temporary lies */
+    struct identity *who;   /* as whom everything beneath the root is done; NULL: the daemon */
     struct store_parent parent;
     struct store_temp temp; /* temp.at is -1 while the file has no name at all (O_TMPFILE) */
     int fd;
@@ -47,10 +50,17 @@ struct store_file {
 
 enum store_target { TARGET_NONE, TARGET_REPLACEABLE };
 
-/* Check name and path, make the struct with the last directory of the path that is there. On
- * failure *err is blamed on the file. */
+/* As the daemon: check name and path, find out as whom it is stored and where its temporary goes.
+ * On failure *err is blamed on the file. */
 struct store_file *store_file_new(struct store *store, const struct wire_meta *meta,
                                   struct xfer_error *err);
+
+/* Be in this thread from now on as whom it is stored, up to identity_drop(). -1: it still is the
+ * daemon; *err is blamed on the file. */
+int store_file_enter(const struct store_file *file, struct xfer_error *err);
+
+/* As whom it is stored: open the last directory of the path that is there. */
+int store_file_reach(struct store_file *file, struct xfer_error *err);
 
 /* Check what can be checked before the first byte, open a temporary unless there is one (a partial
  * file), reserve the space that is missing from file->size on. */

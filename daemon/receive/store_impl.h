@@ -18,17 +18,36 @@
 #define STORE_PARTIAL_DIR "partial" /* temporaries, and partial files of jobs */
 #define STORE_BESIDE_DIR \
     "beside" /* a symbolic link for each temporary that lies beside its target */
+#define STORE_USERS_DIR                                                      \
+    "users" /* a directory of each user as whom files are stored: its number \
+             */
+#define STORE_HOME_PREFIX   "home-" /* a user's directory that is being made, see per_user */
 #define STORE_BESIDE_PREFIX ".xfer-"
+
+struct store_names;
 
 struct store_mount { /* two directories with the same can rename into each other, as far as can be
                         told beforehand */
     uint64_t dev, id;
 };
 
+/* Where temporaries lie and are recorded. The daemon's own, and one of each user as whom files are
+ * stored: it belongs to that user, whose thread works in it, but no way leads there. */
+struct store_area {
+    int partial_fd, beside_fd;
+    struct store_mount mount; /* of partial/ */
+    uid_t uid;                /* to whom all that is in it belongs, if it is a user's */
+    bool of_user;
+};
+
 struct store {
     char root[XFER_PATH_SIZE];
-    int root_fd, own_fd, lock_fd, partial_fd, beside_fd;
-    struct store_mount partial_mount;
+    int root_fd, own_fd, lock_fd, users_fd;
+    struct store_area area; /* the daemon's */
+    bool as_caller, per_user, group_set;
+    gid_t group; /* of what is made */
+    enum sync_mode sync;
+    struct store_names *names;
     unsigned dir_mode;
     int file_mode;
     uint64_t reserve;

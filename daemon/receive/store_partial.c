@@ -19,6 +19,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "daemon/work/identity.h"
 #include "proto/relpath.h"
 
 /* Each try removes what was in the way; somebody who always puts it back gets his way. */
@@ -83,35 +84,37 @@ static int open_locked(int at, const char *name, struct stat *st)
     return fd;
 }
 
-static void place(const struct store *store, const struct store_parent *parent, uint64_t job,
-                  uint64_t file, struct store_temp *temp)
+static void place(const struct store *store, const struct store_area *area,
+                  const struct store_parent *parent, uint64_t job, uint64_t file,
+                  struct store_temp *temp)
 {
     char name[STORE_PARTIAL_NAME_SIZE];
 
     format(store->queue, job, file, name);
     temp->lasts = true;
-    temp->beside = !store_temp_reaches(store, parent->fd);
-    temp->at = temp->beside ? parent->fd : store->partial_fd;
+    temp->beside = !store_temp_reaches(store, area, parent->fd);
+    temp->at = temp->beside ? parent->fd : area->partial_fd;
     snprintf(temp->name, sizeof temp->name, "%s%s", temp->beside ? STORE_BESIDE_PREFIX : "", name);
 }
 
 /* One that was made before keeps its record. */
-static bool record(const struct store *store, const struct store_temp *temp, const char *path)
+static bool record(const struct store_area *area, const struct store_temp *temp, const char *path)
 {
-    return !temp->beside || store_temp_record(store, temp, path) == 0 || errno == EEXIST;
+    return !temp->beside || store_temp_record(area, temp, path) == 0 || errno == EEXIST;
 }
 
-int store_partial_find(struct store *store, const struct store_parent *parent, const char *path,
-                       uint64_t job, uint64_t file, struct store_temp *temp)
+int store_partial_find(struct store *store, const struct store_area *area,
+                       const struct store_parent *parent, const char *path, uint64_t job,
+                       uint64_t file, struct store_temp *temp)
 {
     struct stat st;
     int fd;
 
-    place(store, parent, job, file, temp);
+    place(store, area, parent, job, file, temp);
     fd = open_locked(temp->at, temp->name, &st);
-    if (fd >= 0 && (!S_ISREG(st.st_mode) || st.st_uid != geteuid() || st.st_nlink != 1 ||
-                    (st.st_mode & 077) != 0 || !record(store, temp, path))) {
-        store_temp_remove(store, temp);
+    if (fd >= 0 && (!S_ISREG(st.st_mode) || st.st_uid != identity_now() || st.st_nlink != 1 ||
+                    (st.st_mode & 077) != 0 || !record(area, temp, path))) {
+        store_temp_remove(area, temp);
         close(fd);
         fd = -1;
         errno = ENOENT;
@@ -121,24 +124,25 @@ int store_partial_find(struct store *store, const struct store_parent *parent, c
     return fd;
 }
 
-int store_partial_create(struct store *store, const struct store_parent *parent, const char *path,
-                         uint64_t job, uint64_t file, struct store_temp *temp)
+int store_partial_create(struct store *store, const struct store_area *area,
+                         const struct store_parent *parent, const char *path, uint64_t job,
+                         uint64_t file, struct store_temp *temp)
 {
     struct stat st;
     int i, fd, saved;
 
-    place(store, parent, job, file, temp);
+    place(store, area, parent, job, file, temp);
     for (i = 0; i < CREATE_TRIES; i++) {
-        if (!record(store, temp, path))
+        if (!record(area, temp, path))
             break;
         fd = openat(temp->at, temp->name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
         if (fd >= 0) {
             /* the record again: it may have been taken away while there was no file to it */
-            if (lock(fd, temp->at, temp->name, &st) == 0 && record(store, temp, path))
+            if (lock(fd, temp->at, temp->name, &st) == 0 && record(area, temp, path))
                 return fd;
             if (errno != EWOULDBLOCK && errno != ENOENT) {
                 saved = errno;
-                store_temp_remove(store, temp);
+                store_temp_remove(area, temp);
                 close(fd);
                 errno = saved;
                 break;
@@ -146,10 +150,10 @@ int store_partial_create(struct store *store, const struct store_parent *parent,
             close_quietly(fd); /* somebody is removing it */
         } else if (errno != EEXIST) {
             saved = errno;
-            store_temp_unrecord(store, temp);
+            store_temp_unrecord(area, temp);
             errno = saved;
             break;
-        } else if (!store_partial_drop(store, job, file)) {
+        } else if (!store_partial_drop(store, area, job, file)) {
             errno = EEXIST;
             break;
         }
@@ -159,13 +163,21 @@ int store_partial_create(struct store *store, const struct store_parent *parent,
     return -1;
 }
 
-/* Is nothing there any more? */
-static bool remove_at(int at, const char *name)
+/* Is nothing there any more? Of a user's area, whom the directory may belong to in which it lies:
+ * what isn't that user's is nothing. */
+static bool remove_at(const struct store_area *area, int at, const char *name)
 {
     struct stat st;
-    int fd = open_locked(at, name, &st);
     bool gone;
+    int fd;
 
+    if (area->of_user) {
+        if (fstatat(at, name, &st, AT_SYMLINK_NOFOLLOW) != 0)
+            return errno == ENOENT;
+        if (st.st_uid != area->uid)
+            return true;
+    }
+    fd = open_locked(at, name, &st);
     if (fd >= 0) {
         gone = unlinkat(at, name, 0) == 0 || errno == ENOENT;
         close(fd);
@@ -177,12 +189,12 @@ static bool remove_at(int at, const char *name)
     return errno == ENOENT;
 }
 
-enum store_beside store_partial_beside(struct store *store, const char *name,
-                                       struct store_parent *parent)
+enum store_beside store_partial_beside(struct store *store, const struct store_area *area,
+                                       const char *name, struct store_parent *parent)
 {
     char path[XFER_PATH_SIZE + sizeof "/x"];
     struct xfer_error err;
-    ssize_t len = readlinkat(store->beside_fd, name, path, XFER_PATH_SIZE - 1);
+    ssize_t len = readlinkat(area->beside_fd, name, path, XFER_PATH_SIZE - 1);
 
     *parent = (struct store_parent){.fd = -1};
     if (len == 1 && path[0] == '.') {
@@ -202,16 +214,16 @@ enum store_beside store_partial_beside(struct store *store, const char *name,
                : BESIDE_UNKNOWN;
 }
 
-bool store_partial_remove(struct store *store, const char *name)
+bool store_partial_remove(struct store *store, const struct store_area *area, const char *name)
 {
     char temp_name[STORE_TEMP_NAME_SIZE];
     struct store_parent parent;
     bool gone = false;
 
     snprintf(temp_name, sizeof temp_name, "%s%s", STORE_BESIDE_PREFIX, name);
-    switch (store_partial_beside(store, name, &parent)) {
+    switch (store_partial_beside(store, area, name, &parent)) {
     case BESIDE_FOUND:
-        gone = remove_at(parent.fd, temp_name);
+        gone = remove_at(area, parent.fd, temp_name);
         store_path_close(store, &parent);
         break;
     case BESIDE_GONE:
@@ -221,14 +233,15 @@ bool store_partial_remove(struct store *store, const char *name)
         break;
     }
     if (gone)
-        unlinkat(store->beside_fd, name, 0);
-    return remove_at(store->partial_fd, name) && gone;
+        unlinkat(area->beside_fd, name, 0);
+    return remove_at(area, area->partial_fd, name) && gone;
 }
 
-bool store_partial_drop(struct store *store, uint64_t job, uint64_t file)
+bool store_partial_drop(struct store *store, const struct store_area *area, uint64_t job,
+                        uint64_t file)
 {
     char name[STORE_PARTIAL_NAME_SIZE];
 
     format(store->queue, job, file, name);
-    return store_partial_remove(store, name);
+    return store_partial_remove(store, area, name);
 }

@@ -27,20 +27,23 @@ bool store_partial_parse(const char *name, struct store_partial *partial);
 /* The one of this file where it would be made for a target in parent. Returns the descriptor, open
  * for reading and writing, locked; -1 with errno set: ENOENT, EWOULDBLOCK when somebody has it
  * open. What lies there and isn't ours alone is removed. */
-int store_partial_find(struct store *store, const struct store_parent *parent, const char *path,
-                       uint64_t job, uint64_t file, struct store_temp *temp);
+int store_partial_find(struct store *store, const struct store_area *area,
+                       const struct store_parent *parent, const char *path, uint64_t job,
+                       uint64_t file, struct store_temp *temp);
 
 /* A new empty one, mode 0600, in the place of an old one. As store_partial_find(); path is the
  * target's, for the record. */
-int store_partial_create(struct store *store, const struct store_parent *parent, const char *path,
-                         uint64_t job, uint64_t file, struct store_temp *temp);
+int store_partial_create(struct store *store, const struct store_area *area,
+                         const struct store_parent *parent, const char *path, uint64_t job,
+                         uint64_t file, struct store_temp *temp);
 
 /* Remove what has this name, in both places, unless somebody has it open. True: nothing has it any
  * more. */
-bool store_partial_remove(struct store *store, const char *name);
+bool store_partial_remove(struct store *store, const struct store_area *area, const char *name);
 
 /* The same for the one of this file. */
-bool store_partial_drop(struct store *store, uint64_t job, uint64_t file);
+bool store_partial_drop(struct store *store, const struct store_area *area, uint64_t job,
+                        uint64_t file);
 
 /* Where does the temporary lie that the record beside/NAME is about? */
 enum store_beside {
@@ -48,7 +51,7 @@ enum store_beside {
     BESIDE_GONE,   /* nowhere: the directory isn't there, or this is no record */
     BESIDE_UNKNOWN /* it can't be reached now, perhaps later */
 };
-enum store_beside store_partial_beside(struct store *store, const char *name,
-                                       struct store_parent *parent);
+enum store_beside store_partial_beside(struct store *store, const struct store_area *area,
+                                       const char *name, struct store_parent *parent);
 
 #endif

@@ -23,6 +23,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "daemon/work/identity.h"
+
 #define OPEN_DIR (O_PATH | O_DIRECTORY | O_CLOEXEC)
 #define READ_DIR (O_RDONLY | O_DIRECTORY | O_CLOEXEC)
 
@@ -48,6 +50,17 @@ static int open_at_once(struct store *store, const char *path, size_t len)
     return (int)fd;
 }
 
+/* The user who has made it may be no member of the configured group. */
+static int set_dir_group(const struct store *store, int fd)
+{
+    const struct identity *who = identity_pause();
+    int rc = fchown(fd, (uid_t)-1, store->group), saved = errno;
+
+    identity_resume(who);
+    errno = saved;
+    return rc;
+}
+
 /* mkdirat() was subject to the umask, which must not be touched in a process of many threads. */
 static int set_dir_mode(const struct store *store, int fd)
 {
@@ -58,7 +71,12 @@ static int set_dir_mode(const struct store *store, int fd)
         return -1;
     mode = (mode_t)store->dir_mode |
            (st.st_mode & S_ISGID); /* the group that a directory passes on is the host's business */
-    if ((st.st_mode & 07777) == mode || st.st_uid != geteuid())
+    if (st.st_uid != identity_now())
+        return 0;
+    /* the group first: a change of it may take bits away */
+    if (store->group_set && st.st_gid != store->group && set_dir_group(store, fd) != 0)
+        return -1;
+    if ((st.st_mode & 07777) == mode)
         return 0;
     if (fchmod(fd, mode) != 0 && !(errno == EPERM && (mode & S_ISGID)))
         return -1;

@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "daemon/receive/store_partial.h"
+#include "daemon/work/identity.h"
 
 #define READ_SIZE ((size_t)256 * 1024)
 
@@ -125,8 +126,8 @@ static int find_partial(struct store_file *file, uint64_t *size)
 
     if (!file->resumable)
         return -1;
-    file->fd = store_partial_find(file->store, &file->parent, file->path, file->job, file->file,
-                                  &file->temp);
+    file->fd = store_partial_find(file->store, &file->area, &file->parent, file->path, file->job,
+                                  file->file, &file->temp);
     if (file->fd < 0)
         return -1;
     if (fstat(file->fd, &st) == 0 &&
@@ -143,7 +144,8 @@ static int find_partial(struct store_file *file, uint64_t *size)
 static bool plausible(const struct store_file *file, const struct stat *st)
 {
     return S_ISREG(st->st_mode) && (uint64_t)st->st_size == file->whole &&
-           (file->overwrite == OVERWRITE_NEVER || (st->st_uid == geteuid() && st->st_nlink == 1));
+           (file->overwrite == OVERWRITE_NEVER ||
+            (st->st_uid == identity_now() && st->st_nlink == 1));
 }
 
 static int find_stored(struct store_file *file)
@@ -169,30 +171,45 @@ static bool stopped(const atomic_bool *stop)
     return stop != NULL && atomic_load_explicit(stop, memory_order_relaxed);
 }
 
-struct store_file *store_ask(struct store *store, const struct wire_meta *meta,
-                             const atomic_bool *stop, struct wire_go *go, struct xfer_error *err)
+static void look(struct store_file *file, const atomic_bool *stop, struct wire_go *go)
 {
-    struct store_file *file = store_file_new(store, meta, err);
     uint64_t size = 0;
 
-    go->offer = WIRE_OFFER_NOTHING;
-    go->size = go->block = 0;
-    go->n = 0;
-    if (file == NULL)
-        return NULL;
     if (find_partial(file, &size) == 0) {
         if (size == 0 || offer(file, WIRE_OFFER_PARTIAL, size, stop, go) == 0 || stopped(stop))
-            return file;
+            return;
         /* it can't be read: better a new one */
-        store_temp_remove(store, &file->temp);
+        store_temp_remove(&file->area, &file->temp);
         close(file->fd);
         file->fd = -1;
-        return file;
+        return;
     }
     if (find_stored(file) == 0 && offer(file, WIRE_OFFER_STORED, file->whole, stop, go) != 0) {
         close(file->fd);
         file->fd = -1;
     }
+}
+
+struct store_file *store_ask(struct store *store, const struct wire_meta *meta,
+                             const atomic_bool *stop, struct wire_go *go, struct xfer_error *err)
+{
+    struct store_file *file = store_file_new(store, meta, err);
+
+    go->offer = WIRE_OFFER_NOTHING;
+    go->size = go->block = 0;
+    go->n = 0;
+    if (file == NULL || store_file_enter(file, err) != 0) {
+        store_file_free(file);
+        return NULL;
+    }
+    if (store_file_reach(file, err) == 0) {
+        look(file, stop, go);
+    } else {
+        store_file_blame(store, file->path, err);
+        store_file_discard(file);
+        file = NULL;
+    }
+    identity_drop();
     return file;
 }
 
@@ -240,8 +257,11 @@ static int start(struct store_file *file, uint64_t offset, struct xfer_error *er
 
 int store_start(struct store_file *file, uint64_t offset, struct xfer_error *err)
 {
-    int rc = start(file, offset, err);
+    int rc = store_file_enter(file, err);
 
+    if (rc == 0 && (rc = start(file, offset, err)) != 0)
+        store_file_blame(file->store, file->path, err);
+    identity_drop();
     store_offer_free(&file->offer);
-    return rc == 0 ? 0 : store_file_blame(file->store, file->path, err);
+    return rc;
 }

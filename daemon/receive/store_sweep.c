@@ -19,10 +19,13 @@
 #include "daemon/receive/store_partial.h"
 #include "daemon/receive/store_path.h"
 #include "daemon/receive/store_temp.h"
+#include "daemon/receive/store_user.h"
 
 /* Call for each entry of the directory, until one says that it is enough. -1 with errno set. */
-static int each_entry(struct store *store, int dir_fd,
-                      int (*entry)(struct store *store, const char *name, void *user), void *user)
+static int each_entry(struct store *store, const struct store_area *area, int dir_fd,
+                      int (*entry)(struct store *store, const struct store_area *area,
+                                   const char *name, void *user),
+                      void *user)
 {
     int fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
@@ -36,7 +39,7 @@ static int each_entry(struct store *store, int dir_fd,
     }
     while (rc == 0 && (errno = 0, e = readdir(dir)) != NULL)
         if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
-            rc = entry(store, e->d_name, user);
+            rc = entry(store, area, e->d_name, user);
     if (rc == 0 && errno != 0)
         rc = -1;
     closedir(dir);
@@ -45,21 +48,23 @@ static int each_entry(struct store *store, int dir_fd,
 
 /* ---- at start ---- */
 
-static int sweep_partial(struct store *store, const char *name, void *user)
+static int sweep_partial(struct store *store, const struct store_area *area, const char *name,
+                         void *user)
 {
     struct store_partial partial;
     struct stat st;
 
     (void)user;
     if (store_partial_parse(name, &partial) &&
-        fstatat(store->partial_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode))
+        fstatat(area->partial_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode))
         atomic_store_explicit(&store->kept, true, memory_order_relaxed);
     else
-        unlinkat(store->partial_fd, name, 0);
+        unlinkat(area->partial_fd, name, 0);
     return 0;
 }
 
-static int sweep_beside(struct store *store, const char *name, void *user)
+static int sweep_beside(struct store *store, const struct store_area *area, const char *name,
+                        void *user)
 {
     char temp_name[sizeof STORE_BESIDE_PREFIX + XFER_NAME_MAX];
     struct store_partial partial;
@@ -69,13 +74,13 @@ static int sweep_beside(struct store *store, const char *name, void *user)
 
     (void)user;
     snprintf(temp_name, sizeof temp_name, "%s%s", STORE_BESIDE_PREFIX, name);
-    switch (store_partial_beside(store, name, &parent)) {
+    switch (store_partial_beside(store, area, name, &parent)) {
     case BESIDE_FOUND:
-        if (!store_partial_parse(name, &partial))
-            gone = unlinkat(parent.fd, temp_name, 0) == 0 || errno == ENOENT;
-        else if (fstatat(parent.fd, temp_name, &st, AT_SYMLINK_NOFOLLOW) != 0)
+        if (fstatat(parent.fd, temp_name, &st, AT_SYMLINK_NOFOLLOW) != 0)
             gone = errno == ENOENT;
-        else if (!S_ISREG(st.st_mode))
+        else if (area->of_user && st.st_uid != area->uid)
+            gone = true; /* who may write in that directory has put it there */
+        else if (!store_partial_parse(name, &partial) || !S_ISREG(st.st_mode))
             gone = unlinkat(parent.fd, temp_name, 0) == 0;
         store_path_close(store, &parent);
         break;
@@ -86,16 +91,33 @@ static int sweep_beside(struct store *store, const char *name, void *user)
         break;
     }
     if (gone)
-        unlinkat(store->beside_fd, name, 0);
+        unlinkat(area->beside_fd, name, 0);
     else
         atomic_store_explicit(&store->kept, true, memory_order_relaxed);
     return 0;
 }
 
+static int sweep_area(struct store *store, const struct store_area *area, void *user)
+{
+    each_entry(store, area, area->partial_fd, sweep_partial, user);
+    each_entry(store, area, area->beside_fd, sweep_beside, user);
+    return 0;
+}
+
+static int sweep_own(struct store *store, const struct store_area *area, const char *name,
+                     void *user)
+{
+    (void)area;
+    (void)user;
+    if (strncmp(name, STORE_HOME_PREFIX, strlen(STORE_HOME_PREFIX)) == 0)
+        unlinkat(store->own_fd, name, AT_REMOVEDIR);
+    return 0;
+}
+
 void store_sweep(struct store *store)
 {
-    each_entry(store, store->partial_fd, sweep_partial, NULL);
-    each_entry(store, store->beside_fd, sweep_beside, NULL);
+    store_area_each(store, sweep_area, NULL);
+    each_entry(store, NULL, store->own_fd, sweep_own, NULL);
 }
 
 /* ---- what is here ---- */
@@ -127,18 +149,20 @@ static int count(struct census *c, const struct store *store, const struct store
     return 0;
 }
 
-static int count_partial(struct store *store, const char *name, void *user)
+static int count_partial(struct store *store, const struct store_area *area, const char *name,
+                         void *user)
 {
     struct store_partial partial;
     struct stat st;
 
     if (!store_partial_parse(name, &partial) ||
-        fstatat(store->partial_fd, name, &st, AT_SYMLINK_NOFOLLOW) != 0)
+        fstatat(area->partial_fd, name, &st, AT_SYMLINK_NOFOLLOW) != 0)
         return 0;
     return count(user, store, &partial, &st);
 }
 
-static int count_beside(struct store *store, const char *name, void *user)
+static int count_beside(struct store *store, const struct store_area *area, const char *name,
+                        void *user)
 {
     char temp_name[STORE_TEMP_NAME_SIZE];
     struct store_partial partial;
@@ -148,12 +172,20 @@ static int count_beside(struct store *store, const char *name, void *user)
     if (!store_partial_parse(name, &partial))
         return 0;
     snprintf(temp_name, sizeof temp_name, "%s%s", STORE_BESIDE_PREFIX, name);
-    if (store_partial_beside(store, name, &parent) == BESIDE_FOUND) {
+    if (store_partial_beside(store, area, name, &parent) == BESIDE_FOUND) {
         if (fstatat(parent.fd, temp_name, &st, AT_SYMLINK_NOFOLLOW) != 0)
             st.st_size = 0;
         store_path_close(store, &parent);
     }
     return count(user, store, &partial, &st);
+}
+
+static int count_area(struct store *store, const struct store_area *area, void *user)
+{
+    return each_entry(store, area, area->partial_fd, count_partial, user) != 0 ||
+                   each_entry(store, area, area->beside_fd, count_beside, user) != 0
+               ? -1
+               : 0;
 }
 
 static int by_number(const void *a, const void *b)
@@ -168,8 +200,7 @@ int store_partials(struct store *store, uint64_t **jobs, size_t *n, struct xfer_
     struct census c = {.n = 0};
     size_t i, once = 0;
 
-    if (each_entry(store, store->partial_fd, count_partial, &c) != 0 ||
-        each_entry(store, store->beside_fd, count_beside, &c) != 0) {
+    if (store_area_each(store, count_area, &c) != 0) {
         error_set_errno(err, errno, "can't list the partial files in %s", store->root);
         free(c.jobs);
         return error_about(err, XFER_SIDE_RECEIVER, store->root);
@@ -196,7 +227,8 @@ struct forgotten {
     size_t n;
 };
 
-static int forget_entry(struct store *store, const char *name, void *user)
+static int forget_entry(struct store *store, const struct store_area *area, const char *name,
+                        void *user)
 {
     const struct forgotten *f = user;
     struct store_partial partial;
@@ -207,7 +239,14 @@ static int forget_entry(struct store *store, const char *name, void *user)
     for (i = 0; i < f->n && f->jobs[i] != partial.job; i++)
         ;
     if (i < f->n)
-        store_partial_remove(store, name);
+        store_partial_remove(store, area, name);
+    return 0;
+}
+
+static int forget_area(struct store *store, const struct store_area *area, void *user)
+{
+    each_entry(store, area, area->partial_fd, forget_entry, user);
+    each_entry(store, area, area->beside_fd, forget_entry, user);
     return 0;
 }
 
@@ -215,6 +254,5 @@ void store_forget(struct store *store, const uint64_t *jobs, size_t n)
 {
     struct forgotten f = {jobs, n};
 
-    each_entry(store, store->partial_fd, forget_entry, &f);
-    each_entry(store, store->beside_fd, forget_entry, &f);
+    store_area_each(store, forget_area, &f);
 }

@@ -33,18 +33,18 @@ int store_temp_mount(int fd, struct store_mount *mount)
     return 0;
 }
 
-bool store_temp_reaches(const struct store *store, int dir_fd)
+bool store_temp_reaches(const struct store *store, const struct store_area *area, int dir_fd)
 {
     struct store_mount mount;
 
     if (atomic_load_explicit(&store->beside_only, memory_order_relaxed))
         return false;
-    return dir_fd == store->root_fd ||
-           (store_temp_mount(dir_fd, &mount) == 0 && mount.dev == store->partial_mount.dev &&
-            mount.id == store->partial_mount.id);
+    return dir_fd == store->root_fd || (store_temp_mount(dir_fd, &mount) == 0 &&
+                                        mount.dev == area->mount.dev && mount.id == area->mount.id);
 }
 
-int store_temp_record(const struct store *store, const struct store_temp *temp, const char *path)
+int store_temp_record(const struct store_area *area, const struct store_temp *temp,
+                      const char *path)
 {
     const char *slash = strrchr(path, '/');
     char dir[XFER_PATH_SIZE] = ".";
@@ -53,31 +53,32 @@ int store_temp_record(const struct store *store, const struct store_temp *temp, 
         memcpy(dir, path, (size_t)(slash - path));
         dir[slash - path] = '\0';
     }
-    return symlinkat(dir, store->beside_fd, temp->name + strlen(STORE_BESIDE_PREFIX));
+    return symlinkat(dir, area->beside_fd, temp->name + strlen(STORE_BESIDE_PREFIX));
 }
 
-void store_temp_unrecord(const struct store *store, const struct store_temp *temp)
+void store_temp_unrecord(const struct store_area *area, const struct store_temp *temp)
 {
     if (temp->beside)
-        unlinkat(store->beside_fd, temp->name + strlen(STORE_BESIDE_PREFIX), 0);
+        unlinkat(area->beside_fd, temp->name + strlen(STORE_BESIDE_PREFIX), 0);
 }
 
 /* nameless: -1, or the file to link. Returns the descriptor of the new file, or 0 when nameless was
  * linked; -1 with errno set. */
-static int create(struct store *store, int nameless, const struct store_parent *parent,
-                  const char *path, uint64_t job, uint64_t file, struct store_temp *temp)
+static int create(struct store *store, const struct store_area *area, int nameless,
+                  const struct store_parent *parent, const char *path, uint64_t job, uint64_t file,
+                  struct store_temp *temp)
 {
     int i, rc, saved;
 
     temp->lasts = false;
-    temp->beside = !store_temp_reaches(store, parent->fd);
-    temp->at = temp->beside ? parent->fd : store->partial_fd;
+    temp->beside = !store_temp_reaches(store, area, parent->fd);
+    temp->at = temp->beside ? parent->fd : area->partial_fd;
     for (i = 0; i < NAMES_MAX; i++) {
         unsigned n = atomic_fetch_add_explicit(&store->counter, 1, memory_order_relaxed);
 
         snprintf(temp->name, sizeof temp->name, "%s%" PRIu64 "-%" PRIu64 ".%u",
                  temp->beside ? STORE_BESIDE_PREFIX : "", job, file, n);
-        if (temp->beside && store_temp_record(store, temp, path) != 0) {
+        if (temp->beside && store_temp_record(area, temp, path) != 0) {
             if (errno == EEXIST)
                 continue;
             break;
@@ -93,7 +94,7 @@ static int create(struct store *store, int nameless, const struct store_parent *
         /* what is there under this name was not made by us now: its record must stay with it */
         if (saved == EEXIST)
             continue;
-        store_temp_unrecord(store, temp);
+        store_temp_unrecord(area, temp);
         errno = saved;
         break;
     }
@@ -101,20 +102,22 @@ static int create(struct store *store, int nameless, const struct store_parent *
     return -1;
 }
 
-int store_temp_open(struct store *store, const struct store_parent *parent, const char *path,
-                    uint64_t job, uint64_t file, struct store_temp *temp)
+int store_temp_open(struct store *store, const struct store_area *area,
+                    const struct store_parent *parent, const char *path, uint64_t job,
+                    uint64_t file, struct store_temp *temp)
 {
-    return create(store, -1, parent, path, job, file, temp);
+    return create(store, area, -1, parent, path, job, file, temp);
 }
 
-int store_temp_link(struct store *store, int fd, const struct store_parent *parent,
-                    const char *path, uint64_t job, uint64_t file, struct store_temp *temp)
+int store_temp_link(struct store *store, const struct store_area *area, int fd,
+                    const struct store_parent *parent, const char *path, uint64_t job,
+                    uint64_t file, struct store_temp *temp)
 {
-    int rc = create(store, fd, parent, path, job, file, temp);
+    int rc = create(store, area, fd, parent, path, job, file, temp);
 
     if (rc < 0 && errno == EXDEV && !temp->beside) {
         atomic_store_explicit(&store->beside_only, true, memory_order_relaxed);
-        rc = create(store, fd, parent, path, job, file, temp);
+        rc = create(store, area, fd, parent, path, job, file, temp);
     }
     return rc;
 }
@@ -127,15 +130,15 @@ int store_temp_link_as(int fd, int at, const char *name)
     return linkat(AT_FDCWD, proc, at, name, AT_SYMLINK_FOLLOW);
 }
 
-void store_temp_remove(const struct store *store, struct store_temp *temp)
+void store_temp_remove(const struct store_area *area, struct store_temp *temp)
 {
     if (temp->at >= 0 && (unlinkat(temp->at, temp->name, 0) == 0 || errno == ENOENT))
-        store_temp_unrecord(store, temp);
+        store_temp_unrecord(area, temp);
     temp->at = -1;
 }
 
-void store_temp_renamed(const struct store *store, struct store_temp *temp)
+void store_temp_renamed(const struct store_area *area, struct store_temp *temp)
 {
-    store_temp_unrecord(store, temp);
+    store_temp_unrecord(area, temp);
     temp->at = -1;
 }

@@ -22,28 +22,31 @@ struct store_temp {
 };
 
 /* Can what lies in partial/ be renamed into this directory? */
-bool store_temp_reaches(const struct store *store, int dir_fd);
+bool store_temp_reaches(const struct store *store, const struct store_area *area, int dir_fd);
 
 /* A new empty file, mode 0600, for a target in parent: in partial/ where a rename from there can
  * reach parent, else beside the target. Path is the target's, for the record. Returns the
  * descriptor, open for writing; -1 with errno set. */
-int store_temp_open(struct store *store, const struct store_parent *parent, const char *path,
-                    uint64_t job, uint64_t file, struct store_temp *temp);
+int store_temp_open(struct store *store, const struct store_area *area,
+                    const struct store_parent *parent, const char *path, uint64_t job,
+                    uint64_t file, struct store_temp *temp);
 
 /* Give the nameless file fd (O_TMPFILE) such a name. 0; -1 with errno set. */
-int store_temp_link(struct store *store, int fd, const struct store_parent *parent,
-                    const char *path, uint64_t job, uint64_t file, struct store_temp *temp);
+int store_temp_link(struct store *store, const struct store_area *area, int fd,
+                    const struct store_parent *parent, const char *path, uint64_t job,
+                    uint64_t file, struct store_temp *temp);
 
 /* Remove its name, if it has one, and its record. */
-void store_temp_remove(const struct store *store, struct store_temp *temp);
+void store_temp_remove(const struct store_area *area, struct store_temp *temp);
 
 /* The name is gone (it was renamed): only the record is left to be removed. */
-void store_temp_renamed(const struct store *store, struct store_temp *temp);
+void store_temp_renamed(const struct store_area *area, struct store_temp *temp);
 
 /* The record of a temporary beside its target: made before the file, removed after it. path is the
  * target's. 0; -1 with errno set. */
-int store_temp_record(const struct store *store, const struct store_temp *temp, const char *path);
-void store_temp_unrecord(const struct store *store, const struct store_temp *temp);
+int store_temp_record(const struct store_area *area, const struct store_temp *temp,
+                      const char *path);
+void store_temp_unrecord(const struct store_area *area, const struct store_temp *temp);
 
 /* linkat() of a nameless file. -1 with errno set. */
 int store_temp_link_as(int fd, int at, const char *name);

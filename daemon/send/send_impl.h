@@ -10,6 +10,7 @@
 
 #include "daemon/send/sender.h"
 #include "daemon/send/source.h"
+#include "daemon/work/identity.h"
 #include "proto/wire.h"
 
 struct stream; /* one lane */
@@ -33,6 +34,9 @@ struct send {
     enum sync_mode sync;
     int64_t bandwidth; /* 0: as fast as it goes */
     bool again;
+    uid_t uid;
+    gid_t gid;
+    struct identity *owner; /* as whom the worker reads; NULL: as the daemon */
     const struct send_events *events;
     void *user;
 
@@ -67,6 +71,10 @@ void send_progress(struct send *send);
 void send_set_phase(struct send *send, enum send_phase phase);
 /* No more data, for this reason. What was first counts. */
 void send_stop(struct send *send, const struct xfer_error *why, bool keep);
+/* On a worker, around what it does to the source: as whom the request says. begin: -1 when that
+ * can't be, work_error is set. */
+int send_disk_begin(struct send *send);
+void send_disk_end(void);
 /* Hand disk work to the worker: run there, then what follows here. */
 void send_work(struct send *send, void (*run)(struct work *), void (*then)(struct send *));
 struct send *send_of_work(struct work *work);

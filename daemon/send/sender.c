@@ -126,6 +126,16 @@ struct send *send_of_work(struct work *work)
     return (struct send *)((char *)work - offsetof(struct send, work));
 }
 
+int send_disk_begin(struct send *send)
+{
+    return identity_assume(send->owner, &send->work_error);
+}
+
+void send_disk_end(void)
+{
+    identity_drop();
+}
+
 static void done_work(struct work *work);
 
 void send_work(struct send *send, void (*run)(struct work *), void (*then)(struct send *))
@@ -153,6 +163,7 @@ static void send_free(struct send *send)
     verify_destroy(send->verify);
     source_free(&send->source);
     strand_destroy(send->strand);
+    identity_destroy(send->owner);
     XXH3_freeState(send->hash);
     free(send);
 }
@@ -218,7 +229,9 @@ static void run_open(struct work *work)
 {
     struct send *send = send_of_work(work);
 
-    source_open(&send->source, &send->work_error);
+    if (send_disk_begin(send) == 0)
+        source_open(&send->source, &send->work_error);
+    send_disk_end();
 }
 
 static int check_size(const struct send *send, struct xfer_error *err)
@@ -271,13 +284,19 @@ struct send *sender_start(struct sender *s, const struct send_request *request,
     send->sync = request->sync;
     send->bandwidth = request->bandwidth;
     send->again = request->again;
+    send->uid = request->uid;
+    send->gid = request->gid;
     send->events = events;
     send->user = user;
     send->phase = SEND_OPENING;
     strcpy(send->dest, request->dest);
     send->hash = XXH3_createState();
     send->strand = strand_create(s->pool);
-    if (source_init(&send->source, request->source, err) || !send->hash || !send->strand) {
+    if (request->as_owner)
+        send->owner =
+            identity_create(request->uid, request->gid, request->groups, request->n_groups, err);
+    if (source_init(&send->source, request->source, err) || !send->hash || !send->strand ||
+        (request->as_owner && !send->owner)) {
         error_set_errno(err, ENOMEM, "transfer");
         send_free(send);
         return NULL;

@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 #include <ev.h>
 
 #include "daemon/link/link.h"
@@ -42,6 +43,11 @@ struct send_request {
     bool handle; /* the source was handed over as an open file, of this inode: */
     uint64_t handle_dev, handle_ino;
     int handle_fd; /* copied; -1: it is lost, and the path may lead to the same file */
+    uid_t uid;     /* whose file it is to be, with */
+    gid_t gid;
+    const gid_t *groups; /* n_groups, copied */
+    int n_groups;
+    bool as_owner; /* and with whose rights it is read */
 };
 
 struct send_result {
@@ -49,6 +55,7 @@ struct send_result {
     uint64_t size;           /* of the whole file */
     uint64_t resumed;        /* of it, bytes that were there already and were not sent again */
     unsigned char digest[XFER_DIGEST_SIZE];
+    char stored[XFER_PATH_SIZE]; /* under which name beneath the root; "": under dest */
 };
 
 struct send_progress {

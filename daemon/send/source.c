@@ -7,11 +7,15 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/openat2.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
+
+#include "daemon/work/identity.h"
 
 int source_init(struct source *s, const char *path, struct xfer_error *err)
 {
@@ -71,12 +75,23 @@ static int check_allowed(struct source *s, int path_fd, struct xfer_error *err)
     return narrow || !s->policy ? 0 : source_policy_check(s->policy, path_fd, &s->st, s->path, err);
 }
 
+/* With somebody else's rights no way may lead through the descriptors of this process, which other
+ * users' files are among: such a link skips the directories on the way. */
+static int open_place(const char *path)
+{
+    struct open_how how = {.flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_NO_MAGICLINKS};
+
+    if (!identity_is_assumed())
+        return open(path, O_PATH | O_CLOEXEC);
+    return (int)syscall(SYS_openat2, AT_FDCWD, path, &how, sizeof(how));
+}
+
 /* What it is must be known before it is really opened: opening a FIFO waits, opening a tape rewinds
  * it. */
 static int open_regular(struct source *s, struct xfer_error *err)
 {
     char proc[64];
-    int path_fd = open(s->path, O_PATH | O_CLOEXEC), saved;
+    int path_fd = open_place(s->path), saved;
 
     if (path_fd < 0)
         return fail(s, errno, err);

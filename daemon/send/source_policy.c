@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "daemon/send/source_place.h"
+#include "daemon/work/identity.h"
 
 #define SHARED_PREFIX "xferd-" /* of where daemons keep in /dev/shm what their ranks share */
 #define OWN_PREFIX    ".xfer"  /* of what the receiver keeps for itself beneath its root */
@@ -81,6 +82,9 @@ static struct roots *roots_parse(const char *text, struct xfer_error *err)
     return r;
 }
 
+/* Who reads with his own rights needs no roots. */
+static const struct roots everywhere = {.all = true};
+
 static struct roots *roots_take(struct source_policy *p)
 {
     struct roots *r;
@@ -123,7 +127,7 @@ int source_policy_set_roots(struct source_policy *p, const char *roots, struct x
 bool source_policy_is_narrow(struct source_policy *p)
 {
     struct roots *r = roots_take(p);
-    bool narrow = !r->all;
+    bool narrow = !r->all && !identity_is_assumed();
 
     roots_leave(p, r);
     return narrow;
@@ -228,8 +232,12 @@ const char *source_policy_user(const struct source_policy *p)
 int source_policy_denied(const struct source_policy *p, int errnum, const char *path,
                          struct xfer_error *err)
 {
-    error_set(err, error_code_of_errno(errnum), "%.400s: %s: xferd reads it as %s; " CURE, path,
-              strerror(errnum), source_policy_user(p));
+    if (identity_is_assumed())
+        error_set(err, error_code_of_errno(errnum), "%.400s: %s, for uid %lu who asked for it",
+                  path, strerror(errnum), (unsigned long)identity_now());
+    else
+        error_set(err, error_code_of_errno(errnum), "%.400s: %s: xferd reads it as %s; " CURE, path,
+                  strerror(errnum), source_policy_user(p));
     err->sys_errno = errnum;
     return error_about(err, XFER_SIDE_SENDER, path);
 }
@@ -367,10 +375,10 @@ int source_policy_check(struct source_policy *p, int fd, const struct stat *st, 
                         struct xfer_error *err)
 {
     struct roots *roots = roots_take(p);
-    struct look look = {.policy = p, .roots = roots};
+    struct look look = {.policy = p, .roots = identity_is_assumed() ? &everywhere : roots};
     int rc;
 
-    if (!roots->all && roots->n > 0) {
+    if (!look.roots->all && roots->n > 0) {
         look.root_nodes = calloc(roots->n, sizeof *look.root_nodes);
         if (!look.root_nodes) {
             roots_leave(p, roots);
@@ -390,7 +398,6 @@ int source_policy_check(struct source_policy *p, int fd, const struct stat *st, 
 int source_policy_check_handle(struct source_policy *p, int fd, const struct stat *st,
                                const char *path, struct xfer_error *err)
 {
-    static const struct roots everywhere = {.all = true};
     struct look look = {.policy = p, .roots = &everywhere};
     char real[XFER_PATH_SIZE];
 

@@ -93,8 +93,10 @@ static void run_read(struct work *work)
     struct send *send = send_of_work(work);
     struct chunk *chunk = send->chunk;
 
-    source_read(&send->source, chunk->data + send->chunk_fill, chunk->len - send->chunk_fill,
-                send->offset + send->chunk_fill, &send->work_error);
+    if (send_disk_begin(send) == 0)
+        source_read(&send->source, chunk->data + send->chunk_fill, chunk->len - send->chunk_fill,
+                    send->offset + send->chunk_fill, &send->work_error);
+    send_disk_end();
 }
 
 static void was_read(struct send *send)
@@ -116,7 +118,9 @@ static void run_check(struct work *work)
 {
     struct send *send = send_of_work(work);
 
-    source_check(&send->source, &send->work_error);
+    if (send_disk_begin(send) == 0)
+        source_check(&send->source, &send->work_error);
+    send_disk_end();
 }
 
 static void was_checked(struct send *send)
@@ -132,7 +136,9 @@ static void run_verify(struct work *work)
 {
     struct send *send = send_of_work(work);
 
-    verify_run(send->verify, &send->source, &send->work_error);
+    if (send_disk_begin(send) == 0)
+        verify_run(send->verify, &send->source, &send->work_error);
+    send_disk_end();
 }
 
 static void was_compared(struct send *send)

@@ -9,6 +9,23 @@
 
 /* ---- messages out ---- */
 
+static void add_owner(struct wire_meta *meta, const struct send *send)
+{
+    const gid_t *groups;
+    int n;
+
+    meta->uid = send->uid;
+    meta->gid = send->gid;
+    meta->caller = send->owner != NULL;
+    meta->n_groups = 0;
+    if (!send->owner)
+        return;
+    groups = identity_groups(send->owner, &n);
+    for (int i = 0; i < n; i++)
+        meta->groups[i] = groups[i];
+    meta->n_groups = (uint32_t)n;
+}
+
 void stream_send_meta(struct stream *stream, struct send *send)
 {
     unsigned char msg[XFER_MESSAGE_MAX];
@@ -29,6 +46,7 @@ void stream_send_meta(struct stream *stream, struct send *send)
     };
 
     memcpy(meta.path, send->dest, meta.path_len + 1);
+    add_owner(&meta, send);
     send->seq = meta.seq;
     send->asked = meta.ask;
     send->started = !meta.ask;
@@ -113,6 +131,8 @@ static void settle(struct send *send, const struct wire_receipt *receipt)
         error_set(e, XFER_DIGEST_MISMATCH,
                   "%s: what the receiver stored has another size or digest", send->dest);
         error_about(e, XFER_SIDE_RECEIVER, send->dest);
+    } else {
+        memcpy(send->result.stored, receipt->stored, sizeof(send->result.stored));
     }
 }
 

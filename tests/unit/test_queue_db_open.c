@@ -223,7 +223,7 @@ static void a_value_that_cannot_be_is_refused(void **state)
         {"priority", "101"},
         {"priority", "4294967296"},
         {"overwrite", "2"},
-        {"sync", "3"},
+        {"sync", "4"},
         {"retries", "-1"},
         {"source", "'text'"},
         {"source", "x''"},
