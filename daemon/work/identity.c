@@ -17,6 +17,7 @@
 #include <errno.h>
 #include <linux/capability.h>
 #include <linux/securebits.h>
+#include <pthread.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -194,22 +195,6 @@ static int remember_own(struct xfer_error *err)
     return own != NULL ? 0 : -1;
 }
 
-int identity_prepare(struct xfer_error *err)
-{
-    struct capabilities caps = {.effective = all_needed(), .permitted = all_needed()};
-
-    if (identity_check(err) != 0 || remember_own(err) != 0)
-        return -1;
-    prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
-    drop_bounding_set(all_needed());
-    if (set_capabilities(&caps) != 0) {
-        error_set_errno(err, errno, "capabilities can't be given up");
-        err->code = XFER_CONFIG;
-        return -1;
-    }
-    return 0;
-}
-
 /* ---- in a worker ---- */
 
 static bool set_user(uid_t uid)
@@ -305,4 +290,56 @@ bool identity_is_assumed(void)
 uid_t identity_now(void)
 {
     return current != NULL ? current->uid : geteuid();
+}
+
+/* ---- the start, once more ---- */
+
+struct trial {
+    bool succeeded;
+    struct xfer_error error;
+};
+
+static void *try_somebody(void *arg)
+{
+    struct trial *trial = arg;
+    const struct identity nobody = {.uid = 65534, .gid = 65534};
+
+    trial->succeeded = identity_assume(&nobody, &trial->error) == 0;
+    identity_drop();
+    return NULL;
+}
+
+/* Filters of system calls may forbid it to root, too. In a thread that ends with it: whoever has
+ * been somebody else gets no signal when its parent dies. */
+static int try_out(struct xfer_error *err)
+{
+    struct trial trial = {.succeeded = false};
+    pthread_t thread;
+    int rc = pthread_create(&thread, NULL, try_somebody, &trial);
+
+    if (rc != 0)
+        return error_set_errno(err, rc, "a thread to try it out");
+    pthread_join(thread, NULL);
+    if (trial.succeeded)
+        return 0;
+    return error_set(err, XFER_CONFIG,
+                     "this process may not take on the identity of a user (setgroups, setfsgid, "
+                     "setfsuid; a filter of system calls, or a user namespace?): %s",
+                     trial.error.text);
+}
+
+int identity_prepare(struct xfer_error *err)
+{
+    struct capabilities caps = {.effective = all_needed(), .permitted = all_needed()};
+
+    if (identity_check(err) != 0 || remember_own(err) != 0)
+        return -1;
+    prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
+    drop_bounding_set(all_needed());
+    if (set_capabilities(&caps) != 0) {
+        error_set_errno(err, errno, "capabilities can't be given up");
+        err->code = XFER_CONFIG;
+        return -1;
+    }
+    return try_out(err);
 }
