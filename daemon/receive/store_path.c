@@ -50,37 +50,38 @@ static int open_at_once(struct store *store, const char *path, size_t len)
     return (int)fd;
 }
 
-/* The user who has made it may be no member of the configured group. */
-static int set_dir_group(const struct store *store, int fd)
+/* The group first: a change of it may take bits away. */
+static int set_group_and_mode(const struct store *store, int fd, const struct stat *st, mode_t mode)
 {
-    const struct identity *who = identity_pause();
-    int rc = fchown(fd, (uid_t)-1, store->group), saved = errno;
-
-    identity_resume(who);
-    errno = saved;
-    return rc;
+    if (store->group_set && st->st_gid != store->group && fchown(fd, (uid_t)-1, store->group) != 0)
+        return -1;
+    if (fchmod(fd, mode) != 0 && !(errno == EPERM && (mode & S_ISGID)))
+        return -1;
+    return 0;
 }
 
-/* mkdirat() was subject to the umask, which must not be touched in a process of many threads. */
+/* mkdirat() was subject to the umask, which must not be touched in a process of many threads. As
+ * the daemon: a user who is no member of the group could neither give it nor let the directory pass
+ * it on. */
 static int set_dir_mode(const struct store *store, int fd)
 {
+    const struct identity *who;
     struct stat st;
     mode_t mode;
+    int rc, saved;
 
     if (fstat(fd, &st) != 0)
         return -1;
     mode = (mode_t)store->dir_mode |
            (st.st_mode & S_ISGID); /* the group that a directory passes on is the host's business */
-    if (st.st_uid != identity_now())
+    if (st.st_uid != identity_now() || ((st.st_mode & 07777) == mode && !store->group_set))
         return 0;
-    /* the group first: a change of it may take bits away */
-    if (store->group_set && st.st_gid != store->group && set_dir_group(store, fd) != 0)
-        return -1;
-    if ((st.st_mode & 07777) == mode)
-        return 0;
-    if (fchmod(fd, mode) != 0 && !(errno == EPERM && (mode & S_ISGID)))
-        return -1;
-    return 0;
+    who = identity_pause();
+    rc = set_group_and_mode(store, fd, &st, mode);
+    saved = errno;
+    identity_resume(who);
+    errno = saved;
+    return rc;
 }
 
 static int blame(int at, const char *name, int errnum, struct xfer_error *err)

@@ -247,13 +247,17 @@ int identity_assume(const struct identity *who, struct xfer_error *err)
         return 0;
     if (own == NULL || current != NULL)
         return error_set(err, XFER_INTERNAL, "identity of uid %u out of turn", (unsigned)who->uid);
-    if (set_groups(who) && (errno = EPERM, set_group(who->gid)) &&
-        (errno = EPERM, set_user(who->uid))) {
-        current = who;
-        return 0;
+    if (set_groups(who)) {
+        errno = EPERM; /* the other two say nothing */
+        if (set_group(who->gid) && set_user(who->uid)) {
+            current = who;
+            return 0;
+        }
+        errnum = errno;
+        go_back();
+    } else {
+        errnum = errno;
     }
-    errnum = errno;
-    go_back();
     error_set_errno(err, errnum, "can't act as uid %u", (unsigned)who->uid);
     if (err->code != XFER_NO_RESOURCES)
         err->code = XFER_PERMISSION_DENIED;
@@ -304,6 +308,12 @@ static void *try_somebody(void *arg)
     struct trial *trial = arg;
     const struct identity nobody = {.uid = 65534, .gid = 65534};
 
+    /* the way back first */
+    errno = EPERM;
+    if (!try_back()) {
+        error_set_errno(&trial->error, errno, "the daemon's own identity");
+        return NULL;
+    }
     trial->succeeded = identity_assume(&nobody, &trial->error) == 0;
     identity_drop();
     return NULL;

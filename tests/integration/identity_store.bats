@@ -47,6 +47,15 @@ start_both() {
     [[ $output == *'store.identity = caller: needs CAP_SETGID'* ]]
 }
 
+@test "where identities cannot be taken on the ranks say so, and do not serve" {
+    unshare --user --map-root-user true 2>/dev/null || skip 'no user namespaces here'
+    run unshare --user --map-root-user -- timeout 60 "$XFERD" -o control.socket="$S" -o queue.database="$D/queue.db" \
+        -o store.root="$ROOT" -o control.group= -o source.identity=caller
+    echo "$output"
+    [ "$status" -eq 1 ]
+    [[ $output == *'source.identity = caller: this process may not take on the identity of a user'* ]]
+}
+
 @test "a value that is none is refused with the choices" {
     for bad in source.identity=root store.identity=1 store.per_user=maybe store.sync=always; do
         run "$XFERD" -o "$bad" --check-config

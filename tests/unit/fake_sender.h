@@ -7,6 +7,7 @@
 #define XFER_TESTS_UNIT_FAKE_SENDER_H
 
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -27,6 +28,10 @@ struct send {
     bool throttled;
     bool handle;
     int handle_fd;
+    uid_t uid;
+    gid_t gid;
+    bool as_owner;
+    int n_groups;
 };
 
 struct sender {
@@ -37,6 +42,7 @@ struct sender {
     void (*on_start)(uint64_t job); /* NULL: none */
     bool broken;                    /* sender_start() fails */
     int64_t bandwidth, file_size;   /* the limits that it was told */
+    const char *stored;             /* what the receiver tells of the place; NULL: nothing */
 };
 
 const char *send_phase_name(enum send_phase phase)
@@ -75,6 +81,10 @@ struct send *sender_start(struct sender *s, const struct send_request *request,
     send->bandwidth = request->bandwidth;
     send->handle = request->handle;
     send->handle_fd = request->handle_fd;
+    send->uid = request->uid;
+    send->gid = request->gid;
+    send->as_owner = request->as_owner;
+    send->n_groups = request->n_groups;
     send->events = events;
     send->user = user;
     send->next = s->sends;
@@ -138,6 +148,8 @@ static inline void fake_end(struct sender *s, uint64_t job, uint64_t size,
     *at = send->next;
     s->active--;
     memset(result.digest, 0xab, sizeof result.digest);
+    if (s->stored)
+        snprintf(result.stored, sizeof result.stored, "%s", s->stored);
     if (err)
         result.error = *err;
     else if (send->why.code != XFER_OK)

@@ -26,6 +26,7 @@ static struct rig {
     struct sender sender;
     double handle_wait;
 } rig;
+static bool as_owner; /* of the schedulers that are started from here on */
 
 static int on_restored(void *user, struct job *job, struct xfer_error *err)
 {
@@ -89,7 +90,8 @@ static void start(double delay, double stall_timeout)
     struct scheduler_options scheduler_options = {.sender = &rig.sender,
                                                   .retry = {.delay = delay, .delay_max = delay},
                                                   .stall_timeout = stall_timeout,
-                                                  .handle_wait = rig.handle_wait};
+                                                  .handle_wait = rig.handle_wait,
+                                                  .as_owner = as_owner};
     struct xfer_error err = XFER_ERROR_INIT;
 
     left_behind = 0;
@@ -119,6 +121,7 @@ static int set_up(void **state)
 {
     (void)state;
     memset(&rig, 0, sizeof rig);
+    as_owner = false;
     rig.loop = ev_loop_new(0);
     rig.sender.room_max = 2;
     start(1e6, 0);
@@ -166,6 +169,76 @@ static void end(struct job *job)
 {
     fake_end(&rig.sender, (uint64_t)job->id, 1, NULL);
     settle();
+}
+
+/* ---- whose rights ---- */
+
+static struct job *submit_as(uid_t uid, gid_t gid, const gid_t *groups, int n_groups)
+{
+    struct job_spec spec = {.source = "/a",
+                            .dest = "of-user",
+                            .owner = uid,
+                            .gid = gid,
+                            .groups = groups,
+                            .n_groups = n_groups};
+    struct xfer_error err = XFER_ERROR_INIT;
+    struct job *job = queue_submit(rig.queue, &spec, &err);
+
+    assert_non_null(job);
+    settle();
+    return job;
+}
+
+static void the_sender_is_told_whose_file_it_is(void **state)
+{
+    const gid_t groups[] = {7, 8};
+    struct job *job = submit_as(1000, 100, groups, 2);
+    const struct send *send = fake_find(&rig.sender, (uint64_t)job->id);
+
+    (void)state;
+    assert_int_equal(send->uid, 1000);
+    assert_int_equal(send->gid, 100);
+    assert_int_equal(send->n_groups, 2);
+    assert_false(send->as_owner);
+    end(job);
+}
+
+static void rights_are_the_owners_where_that_is_asked_for(void **state)
+{
+    struct job *job;
+
+    (void)state;
+    as_owner = true;
+    restart(1e6, 0);
+    job = submit_as(1000, 100, NULL, 0);
+    assert_true(fake_find(&rig.sender, (uint64_t)job->id)->as_owner);
+    end(job);
+}
+
+static void a_job_without_known_groups_fails_where_they_are_needed(void **state)
+{
+    struct job *job = submit_as(1000, 100, NULL, -1);
+
+    (void)state;
+    assert_non_null(fake_find(&rig.sender, (uint64_t)job->id));
+    end(job);
+    as_owner = true;
+    restart(1e6, 0);
+    job = submit_as(1000, 100, NULL, -1);
+    assert_int_equal(job->state, JOB_FAILED);
+    assert_int_equal(job_error_code(job), XFER_PERMISSION_DENIED);
+    assert_int_equal(rig.sender.n_starts, 1);
+}
+
+static void where_it_was_stored_is_kept_with_the_job(void **state)
+{
+    struct job *job = submit_as(1000, 100, NULL, 0);
+
+    (void)state;
+    rig.sender.stored = "ann/of-user";
+    end(job);
+    assert_int_equal(job->state, JOB_DONE);
+    assert_string_equal(job->stored, "ann/of-user");
 }
 
 static void starts_no_more_than_there_is_room_for(void **state)
@@ -932,6 +1005,10 @@ int main(void)
         TEST(twenty_thousand_jobs_below_one_that_is_first_and_above_one_that_is_last),
         TEST(jobs_that_wait_in_thousands_are_cancelled_from_the_last_to_the_first),
         TEST(paths_of_five_hundred_components),
+        TEST(the_sender_is_told_whose_file_it_is),
+        TEST(rights_are_the_owners_where_that_is_asked_for),
+        TEST(a_job_without_known_groups_fails_where_they_are_needed),
+        TEST(where_it_was_stored_is_kept_with_the_job),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

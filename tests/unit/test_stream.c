@@ -36,6 +36,7 @@ static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
 static off_t hang_from, fail_from; /* reads from there on; -1: none */
 static unsigned hanging;
 static bool slow_cache = true; /* no read is answered from the page cache */
+static bool as_owner;          /* files are read with the rights of their owner */
 
 ssize_t pread(int fd, void *buf, size_t len, off_t offset)
 {
@@ -199,6 +200,7 @@ static void start_rig(unsigned lanes)
     memset(&rig, 0, sizeof rig);
     set_faults(-1, -1);
     slow_cache = true;
+    as_owner = false;
     rig.loop = ev_loop_new(EVFLAG_AUTO);
     rig.pool = pool_create(rig.loop, 8, &err);
     rig.link = fake_link(lanes);
@@ -279,6 +281,9 @@ static struct outcome *start_file(const char *path, bool again, enum overwrite_m
         .sync = SYNC_FILE,
         .bandwidth = rig.bandwidth,
         .again = again,
+        .uid = 1000,
+        .gid = 100,
+        .as_owner = as_owner,
     };
 
     rig.inside = true;
@@ -372,6 +377,30 @@ static void a_file_goes_as_metadata_data_end_and_verdict(void **state)
     assert_false(lane(0)->meta.ask);
     assert_int_equal(lane(0)->meta.size, BIG_SIZE);
     assert_big_arrived(o, 0);
+}
+
+static void metadata_says_whose_file_it_is(void **state)
+{
+    struct outcome *o = start_file(big_path, false, OVERWRITE_REPLACE);
+
+    (void)state;
+    WAIT(said(0, "MDEV"));
+    assert_int_equal(lane(0)->meta.uid, 1000);
+    assert_int_equal(lane(0)->meta.gid, 100);
+    assert_false(lane(0)->meta.caller);
+    assert_int_equal(lane(0)->meta.n_groups, 0);
+    assert_big_arrived(o, 0);
+}
+
+static void a_user_as_whom_it_cannot_be_read_gets_an_error(void **state)
+{
+    struct outcome *o;
+
+    (void)state;
+    as_owner = true; /* and nothing was prepared for that */
+    o = start_file(big_path, false, OVERWRITE_REPLACE);
+    WAIT(o->done);
+    assert_int_equal(o->result.error.code, XFER_INTERNAL);
 }
 
 static void what_is_in_the_page_cache_goes_without_a_worker(void **state)
@@ -1207,6 +1236,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         ONE(a_file_goes_as_metadata_data_end_and_verdict),
+        ONE(metadata_says_whose_file_it_is),
+        ONE(a_user_as_whom_it_cannot_be_read_gets_an_error),
         ONE(what_is_in_the_page_cache_goes_without_a_worker),
         ONE(an_empty_file_has_no_data),
         ONE(done_is_told_with_the_receipt_and_not_before),

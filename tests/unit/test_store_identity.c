@@ -1,0 +1,355 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The store as it works for others: as whom META says, with their temporaries where these are
+ * theirs. Needs root; what it gives up in the beginning stays given up.
+ */
+#include "tests/unit/resume_fixture.h"
+
+#include "daemon/receive/store_file.h"
+#include "daemon/work/identity.h"
+
+#define USER       64001
+#define OTHER_USER 64002
+#define TEAM       64010
+
+static bool ready;
+
+static int group_setup(void **state)
+{
+    struct xfer_error err;
+
+    (void)state;
+    ready = identity_prepare(&err) == 0;
+    return 0;
+}
+
+static int setup_identity(void **state)
+{
+    struct fixture *f;
+
+    if (setup(state) != 0)
+        return -1;
+    f = *state;
+    f->options.as_caller = true;
+    if (ready)
+        reopen(f);
+    return chmod(f->root, 01777);
+}
+
+static void need_root(void)
+{
+    if (!ready)
+        skip();
+}
+
+static void meta_as(struct wire_meta *meta, uid_t uid, const char *path, uint64_t size)
+{
+    meta_of(meta, path, size);
+    meta->caller = true;
+    meta->uid = meta->gid = uid;
+}
+
+static void belongs(const struct fixture *f, const char *name, uid_t uid, gid_t gid, mode_t mode)
+{
+    struct stat st;
+
+    assert_int_equal(lstat(in_root(f, name), &st), 0);
+    assert_int_equal(st.st_uid, uid);
+    assert_int_equal(st.st_gid, gid);
+    assert_int_equal(st.st_mode & 07777, mode);
+}
+
+static void puts_as(struct fixture *f, uid_t uid, const char *path, const char *text)
+{
+    struct xfer_error err = XFER_ERROR_INIT;
+    struct wire_meta meta;
+
+    meta_as(&meta, uid, path, strlen(text));
+    if (put(f->store, &meta, text, strlen(text), &err) != 0)
+        fail_msg("%s", err.text);
+    assert_false(identity_is_assumed());
+}
+
+static void files_and_directories_are_the_users(void **state)
+{
+    struct fixture *f = *state;
+
+    need_root();
+    puts_as(f, USER, "d/e/a", "new");
+    puts_as(f, USER, "d/e/a", "newer");
+    belongs(f, "d", USER, USER, 0755);
+    belongs(f, "d/e", USER, USER, 0755);
+    belongs(f, "d/e/a", USER, USER, 0644);
+}
+
+static void the_same_without_nameless_files_and_openat2(void **state)
+{
+    struct fixture *f = *state;
+
+    need_root();
+    f->options.no_tmpfile = f->options.no_openat2 = true;
+    reopen(f);
+    files_and_directories_are_the_users(state);
+}
+
+static void what_does_not_say_whose_it_is_is_refused(void **state)
+{
+    struct fixture *f = *state;
+    struct wire_meta meta;
+
+    need_root();
+    meta_of(&meta, "a", 3);
+    meta.uid = USER;
+    put_fails(f->store, &meta, "new", XFER_PERMISSION_DENIED);
+    assert_false(identity_is_assumed());
+}
+
+static void groups_of_the_user_count(void **state)
+{
+    struct fixture *f = *state;
+    struct xfer_error err = XFER_ERROR_INIT;
+    struct wire_meta meta;
+
+    need_root();
+    assert_int_equal(mkdir(in_root(f, "team"), 0770), 0);
+    assert_int_equal(chown(in_root(f, "team"), 0, TEAM), 0);
+    assert_int_equal(chmod(in_root(f, "team"), 0770), 0);
+    meta_as(&meta, USER, "team/a", 3);
+    put_fails(f->store, &meta, "new", XFER_PERMISSION_DENIED);
+    meta.n_groups = 1;
+    meta.groups[0] = TEAM;
+    assert_int_equal(put(f->store, &meta, "new", 3, &err), 0);
+    belongs(f, "team/a", USER, USER, 0644);
+}
+
+static void anothers_file_is_not_replaced(void **state)
+{
+    struct fixture *f = *state;
+    struct wire_meta meta;
+
+    need_root();
+    puts_as(f, USER, "a", "old");
+    meta_as(&meta, OTHER_USER, "a", 3);
+    put_fails(f->store, &meta, "new", XFER_PERMISSION_DENIED);
+    belongs(f, "a", USER, USER, 0644);
+}
+
+/* A file of USER's that ends after so many bytes. */
+static void leave_partial_of(struct fixture *f, const char *path, size_t len)
+{
+    struct xfer_error err = XFER_ERROR_INIT;
+    struct wire_meta meta;
+    struct store_file *file;
+
+    asking(&meta, path);
+    meta.caller = true;
+    meta.uid = meta.gid = USER;
+    file = store_begin(f->store, &meta, &err);
+    if (file == NULL)
+        fail_msg("%s", err.text);
+    assert_int_equal(store_write(file, data, len, &err), 0);
+    store_abort(file, true);
+    assert_false(identity_is_assumed());
+}
+
+static void a_partial_file_is_the_users_and_gone_on_with(void **state)
+{
+    struct fixture *f = *state;
+    struct store_file *file;
+    struct wire_meta meta;
+    struct wire_go go;
+
+    need_root();
+    leave_partial_of(f, "d/a", 1000);
+    belongs(f, ".xfer/users/64001", USER, USER, 0700);
+    belongs(f, ".xfer/users/64001/partial/" NAME, USER, USER, 0600);
+    reopen(f);
+    asking(&meta, "d/a");
+    meta.caller = true;
+    meta.uid = meta.gid = USER;
+    file = ask(f, &meta, &go);
+    assert_int_equal(go.offer, WIRE_OFFER_PARTIAL);
+    assert_int_equal(go.size, 1000);
+    start(file, 1000);
+    finishes(file, 1000);
+    belongs(f, "d/a", USER, USER, 0644);
+}
+
+static void a_partial_file_is_offered_to_no_other_user(void **state)
+{
+    struct fixture *f = *state;
+    struct store_file *file;
+    struct wire_meta meta;
+    struct wire_go go;
+
+    need_root();
+    leave_partial_of(f, "a", 1000);
+    asking(&meta, "a");
+    meta.caller = true;
+    meta.uid = meta.gid = OTHER_USER;
+    file = ask(f, &meta, &go);
+    assert_int_equal(go.offer, WIRE_OFFER_NOTHING);
+    store_abort(file, false);
+}
+
+static void a_stored_file_is_offered_to_its_owner_alone(void **state)
+{
+    struct fixture *f = *state;
+    struct xfer_error err = XFER_ERROR_INIT;
+    struct store_file *file;
+    struct wire_meta meta;
+    struct wire_go go;
+
+    need_root();
+    asking(&meta, "a");
+    meta.caller = true;
+    meta.uid = meta.gid = USER;
+    assert_int_equal(put(f->store, &meta, data, SIZE, &err), 0);
+    file = ask(f, &meta, &go);
+    assert_int_equal(go.offer, WIRE_OFFER_STORED);
+    store_abort(file, false);
+    meta.uid = meta.gid = OTHER_USER;
+    file = ask(f, &meta, &go);
+    assert_int_equal(go.offer, WIRE_OFFER_NOTHING);
+    store_abort(file, false);
+}
+
+static void users_partial_files_are_counted_and_forgotten(void **state)
+{
+    struct fixture *f = *state;
+    struct xfer_error err = XFER_ERROR_INIT;
+    const uint64_t job = JOB;
+    uint64_t *jobs;
+    struct stat st;
+    size_t n;
+
+    need_root();
+    leave_partial_of(f, "a", 1000);
+    assert_int_equal(store_partials(f->store, &jobs, &n, &err), 0);
+    assert_int_equal(n, 1);
+    assert_int_equal(jobs[0], JOB);
+    free(jobs);
+    store_forget(f->store, &job, 1);
+    assert_int_equal(lstat(in_root(f, ".xfer/users/64001/partial/" NAME), &st), -1);
+    assert_int_equal(store_partials(f->store, &jobs, &n, &err), 0);
+    assert_int_equal(n, 0);
+    free(jobs);
+}
+
+static void a_place_that_is_another_users_is_not_used(void **state)
+{
+    struct fixture *f = *state;
+    struct wire_meta meta;
+
+    need_root();
+    assert_int_equal(mkdir(in_root(f, ".xfer/users/64001"), 0700), 0);
+    assert_int_equal(chown(in_root(f, ".xfer/users/64001"), OTHER_USER, OTHER_USER), 0);
+    meta_as(&meta, USER, "a", 3);
+    put_fails(f->store, &meta, "new", XFER_PERMISSION_DENIED);
+}
+
+/* ---- what is configured ---- */
+
+static void sync_is_what_the_job_says_or_else_the_store(void **state)
+{
+    struct fixture *f = *state;
+    struct xfer_error err = XFER_ERROR_INIT;
+    struct store_file *file;
+    struct wire_meta meta;
+
+    f->options.as_caller = false;
+    f->options.sync = SYNC_NONE;
+    reopen(f);
+    meta_of(&meta, "a", 3);
+    meta.sync = SYNC_DEFAULT;
+    file = store_begin(f->store, &meta, &err);
+    assert_non_null(file);
+    assert_int_equal(file->sync, SYNC_NONE);
+    store_abort(file, false);
+    meta.sync = SYNC_BATCH;
+    file = store_begin(f->store, &meta, &err);
+    assert_non_null(file);
+    assert_int_equal(file->sync, SYNC_BATCH);
+    store_abort(file, false);
+}
+
+static void the_configured_group_is_given(void **state)
+{
+    const gid_t team = TEAM;
+    struct fixture *f = *state;
+
+    need_root();
+    f->options.group = &team;
+    f->options.dir_mode = 02750;
+    reopen(f);
+    puts_as(f, USER, "d/a", "new");
+    puts_as(f, USER, "d/a", "newer");
+    belongs(f, "d", USER, TEAM, 02750);
+    belongs(f, "d/a", USER, TEAM, 0644);
+}
+
+static void a_users_directory_is_made_whole(void **state)
+{
+    struct fixture *f = *state;
+    struct xfer_error err = XFER_ERROR_INIT;
+    struct store_file *file;
+    struct wire_meta meta;
+
+    need_root();
+    f->options.per_user = true;
+    f->options.dir_mode = 0711;
+    reopen(f);
+    assert_int_equal(chmod(f->root, 0755), 0);
+    meta_as(&meta, USER, "d/a", 3);
+    file = store_begin(f->store, &meta, &err);
+    if (file == NULL)
+        fail_msg("%s", err.text);
+    assert_string_equal(store_path(file), "64001/d/a");
+    store_abort(file, false);
+    belongs(f, "64001", USER, USER, 0711);
+    puts_as(f, USER, "d/a", "new");
+    belongs(f, "64001/d/a", USER, USER, 0644);
+}
+
+static void a_path_that_becomes_too_long_is_refused(void **state)
+{
+    struct fixture *f = *state;
+    struct xfer_error err = XFER_ERROR_INIT;
+    struct wire_meta meta;
+
+    f->options.as_caller = false;
+    f->options.per_user = true;
+    reopen(f);
+    meta_of(&meta, "a", 3);
+    meta.uid = USER;
+    meta.path_len = XFER_PATH_SIZE - 3;
+    for (size_t i = 0; i < meta.path_len; i++)
+        meta.path[i] = i % 2 == 1 ? '/' : 'a';
+    meta.path[meta.path_len] = '\0';
+    assert_null(store_begin(f->store, &meta, &err));
+    assert_int_equal(err.code, XFER_NAME_TOO_LONG);
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, setup_identity, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(files_and_directories_are_the_users),
+        TEST(the_same_without_nameless_files_and_openat2),
+        TEST(what_does_not_say_whose_it_is_is_refused),
+        TEST(groups_of_the_user_count),
+        TEST(anothers_file_is_not_replaced),
+        TEST(a_partial_file_is_the_users_and_gone_on_with),
+        TEST(a_partial_file_is_offered_to_no_other_user),
+        TEST(a_stored_file_is_offered_to_its_owner_alone),
+        TEST(users_partial_files_are_counted_and_forgotten),
+        TEST(a_place_that_is_another_users_is_not_used),
+        TEST(sync_is_what_the_job_says_or_else_the_store),
+        TEST(the_configured_group_is_given),
+        TEST(a_users_directory_is_made_whole),
+        TEST(a_path_that_becomes_too_long_is_refused),
+    };
+
+    return cmocka_run_group_tests_name("store: for others", tests, group_setup, NULL);
+}
