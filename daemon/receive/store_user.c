@@ -188,7 +188,8 @@ void store_names_destroy(struct store_names *names)
     free(names);
 }
 
-/* As name_of() or uid_of() below ask. An errno value; *found is of buf. */
+/* By name, or else by uid. An errno value; *found is NULL or pw, whose strings are in *buf, which
+ * the caller frees. */
 static int ask(uid_t uid, const char *name, struct passwd *pw, char **buf, struct passwd **found)
 {
     size_t size = 1024;

@@ -340,13 +340,15 @@ static int try_out(struct xfer_error *err)
 
 int identity_prepare(struct xfer_error *err)
 {
-    struct capabilities caps = {.effective = all_needed(), .permitted = all_needed()};
+    struct capabilities caps = {.effective = all_needed(), .permitted = all_needed()}, now;
 
     if (identity_check(err) != 0 || remember_own(err) != 0)
         return -1;
     prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
     drop_bounding_set(all_needed());
-    if (set_capabilities(&caps) != 0) {
+    /* where there is nothing to give up the call may be forbidden */
+    if ((get_capabilities(&now) != 0 || memcmp(&now, &caps, sizeof caps) != 0) &&
+        set_capabilities(&caps) != 0) {
         error_set_errno(err, errno, "capabilities can't be given up");
         err->code = XFER_CONFIG;
         return -1;

@@ -364,7 +364,7 @@ END
     [ -z "$(find "$ROOT/.xfer" -name 'home-*')" ]
 }
 
-@test "a failed file of a user leaves no directory that is being made" {
+@test "a user's directory whose making was cut off is made anew" {
     mkdir -p "$ROOT/.xfer/home-$A-7"
     chmod 700 "$ROOT/.xfer"
     start_xferd "${BOTH[@]}" -o store.per_user=yes

@@ -57,22 +57,25 @@ existing() { ctl --json send "$@" | jq -c '[.job, .existing]'; }
 
 @test "anything else under the same key is a conflict, and has no effect" {
     ctl pause
-    JOB=$(ctl send --no-wait --key "$K" --retries 7 "$T/f" --to a)
+    JOB=$(ctl send --no-wait --key "$K" --retries 7 --sync=file "$T/f" --to a)
     local ask other
-    ask="{\"source\":\"$T/f\",\"dest\":\"a\",\"key\":\"$K\",\"retries\":7}"
+    ask="{\"source\":\"$T/f\",\"dest\":\"a\",\"key\":\"$K\",\"retries\":7,\"sync\":\"file\"}"
     for other in ".source=\"$T/g\"" '.dest="b"' '.overwrite="never"' '.sync="none"' '.priority=1' '.retries=6'; do
         fails 2 KeyConflict call transfer.submit "$(jq -c "$other" <<<"$ask")"
         [ "$(error_field .job)" -eq "$JOB" ]
         [ "$(error_field .retryable)" = false ]
     done
-    # the same in other words is no other request, nor is a number of retries that is left out
-    for other in 'del(.retries)' '.dest="./a"' '.overwrite="replace"' '.sync="file"' '.priority=0' '.wait=false'; do
+    # the same in other words is no other request, nor is a number of retries or a sync that is left out
+    for other in 'del(.retries)' '.dest="./a"' '.overwrite="replace"' 'del(.sync)' '.priority=0' '.wait=false'; do
         [ "$(call transfer.submit "$(jq -c "$other" <<<"$ask")" | jq -c '[.job, .existing]')" = "[$JOB,true]" ]
     done
     [ "$(call system.stats | jq .jobs.queued)" -eq 1 ]
     ctl cancel "$JOB"
     # also when it has ended
     fails 2 KeyConflict send --key "$K" "$T/g" --to a
+    # what is left to the receiver is not the same as what is asked for
+    ctl send --no-wait --key "$K-sync" "$T/f" --to b
+    fails 2 KeyConflict send --key "$K-sync" --sync=file "$T/f" --to b
     [ "$(ctl send --no-wait "$T/g")" -gt "$JOB" ]
 }
 

@@ -6,6 +6,7 @@
 A=64001
 B=64002
 TEAM=64010
+USER_A=$A # also where $A is something else
 
 # Put this into setup_file() or setup(), after make_place: D can be entered by all, and they have a xferctl that they can run.
 need_others() {
@@ -13,7 +14,7 @@ need_others() {
     command -v setpriv >/dev/null || skip 'setpriv is not installed'
     chmod 0755 "$D"
     install -m 0755 "$XFERCTL" "$D/xferctl"
-    as "$A" test -x "$D/xferctl" || skip 'other users cannot reach the programs'
+    as "$USER_A" test -x "$D/xferctl" || skip 'other users cannot reach the programs'
 }
 
 # as UID[,GROUP...] COMMAND...

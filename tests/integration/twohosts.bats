@@ -5,6 +5,7 @@
 load xferd
 load life
 load hosts
+load others
 
 setup() {
     make_place
@@ -105,4 +106,22 @@ asked_again() { [ "$(grep -cx '10.9.0.2 true' "$D/asked")" -gt 1 ]; }
     within 20 test -s "$D/asked"
     stop_xferd
     nobody_on "$A"
+}
+
+@test "whose rights are used is each host's own say, and a user is called what the receiving host calls it" {
+    need_others
+    its $USER_A "$D/a" 5000
+    printf 'identity = caller\nper_user = yes\n' >>"$D/etc-b/xfer/xferd.conf"
+    printf 'ann:x:%s:%s::/:/bin/sh\n' $USER_A $USER_A >>"$D/etc-b/passwd"
+    start_both -o control.mode=0666 -o source.identity=caller
+    ctl_as $USER_A send "$D/a" --to x
+    cmp "$D/a" "$ROOT_B/ann/x"
+    [ "$(stat -c '%u:%g %a' "$ROOT_B/ann" "$ROOT_B/ann/x" | tr '\n' ,)" = "$USER_A:$USER_A 755,$USER_A:$USER_A 640," ]
+    stop_xferd
+    # the same, and the sending host says nothing
+    start_both -o control.mode=0666 -o store.identity=caller
+    chmod 644 "$D/a"
+    denied_to $USER_A send "$D/a" --to y
+    [[ $FAILURE == *'store.identity = caller on the receiving host'* ]]
+    grep -q "store.identity = caller on $HOST_B" "$LOG"
 }
