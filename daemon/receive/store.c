@@ -111,6 +111,9 @@ static int open_root(struct store *store, const struct store_options *options,
     store->root_fd = open(store->root, READ_DIR | O_NOFOLLOW);
     if (store->root_fd < 0)
         return fail(err, store->root, "open");
+    /* that it can't be given is told by try_group() */
+    if (made && options->group != NULL)
+        (void)!fchown(store->root_fd, (uid_t)-1, *options->group);
     if (made && fchmod(store->root_fd, options->dir_mode) != 0)
         return fail(err, store->root, "set the mode of");
     return 0;
@@ -136,6 +139,17 @@ static int open_own(struct store *store, int at, const char *name, int *fd, stru
     if ((st.st_mode & 077) && fchmod(*fd, 0700) != 0)
         return fail(err, store->root, "set the mode of .xfer in");
     return 0;
+}
+
+/* Only where users' files are stored, or were before: these have left something perhaps. */
+static int open_users(struct store *store, struct xfer_error *err)
+{
+    struct stat st;
+
+    if (!store->as_caller &&
+        fstatat(store->own_fd, STORE_USERS_DIR, &st, AT_SYMLINK_NOFOLLOW) != 0 && errno == ENOENT)
+        return 0;
+    return open_own(store, store->own_fd, STORE_USERS_DIR, &store->users_fd, err);
 }
 
 static int lock_held(struct store *store, struct xfer_error *err)
@@ -259,7 +273,7 @@ struct store *store_open(const struct store_options *options, double lock_wait,
         take_lock(store, lock_wait, err) != 0 ||
         open_own(store, store->own_fd, STORE_PARTIAL_DIR, &store->area.partial_fd, err) != 0 ||
         open_own(store, store->own_fd, STORE_BESIDE_DIR, &store->area.beside_fd, err) != 0 ||
-        open_own(store, store->own_fd, STORE_USERS_DIR, &store->users_fd, err) != 0)
+        open_users(store, err) != 0)
         goto failed;
     if (store_temp_mount(store->area.partial_fd, &store->area.mount) != 0) {
         fail(err, store->root, "examine");

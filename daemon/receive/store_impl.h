@@ -42,7 +42,8 @@ struct store_area {
 
 struct store {
     char root[XFER_PATH_SIZE];
-    int root_fd, own_fd, lock_fd, users_fd;
+    int root_fd, own_fd, lock_fd;
+    int users_fd;           /* -1: there never were any */
     struct store_area area; /* the daemon's */
     bool as_caller, per_user, group_set;
     gid_t group; /* of what is made */

@@ -133,11 +133,14 @@ int store_area_each(struct store *store,
                     int (*visit)(struct store *store, const struct store_area *area, void *user),
                     void *user)
 {
-    int rc = visit(store, &store->area, user);
-    int fd = openat(store->users_fd, ".", READ_DIR);
-    DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
+    int rc = visit(store, &store->area, user), fd;
     struct dirent *e;
+    DIR *dir;
 
+    if (store->users_fd < 0)
+        return rc;
+    fd = openat(store->users_fd, ".", READ_DIR);
+    dir = fd >= 0 ? fdopendir(fd) : NULL;
     if (dir == NULL) {
         if (fd >= 0)
             close(fd);

@@ -179,6 +179,26 @@ END
     [ -z "$(ls "$T/home")" ]
 }
 
+@test "a directory that is exchanged for a link again and again leads nothing out of the root" {
+    its_dir $B "$T/elsewhere" 777
+    its_dir $A "$ROOT/mine"
+    its_dir $A "$ROOT/mine/d"
+    ln -s "$T/elsewhere" "$ROOT/mine/link"
+    touch "$T/swapping"
+    cat >"$T/swap" <<'END'
+while [ -e "$1" ]; do mv d was; mv -T link d; mv -T d link; mv was d; done
+END
+    (cd "$ROOT/mine" && exec setpriv --reuid=$A --regid=$A --clear-groups -- sh "$T/swap" "$T/swapping") 2>/dev/null 3>&- &
+    local pid=$! i
+    for i in 1 2 3 4 5 6 7 8 9 10; do
+        ctl_as $A send "$T/a" --to "mine/d/$i" >/dev/null 2>&1 || true
+        ctl_as $A send "$T/a" --to "mine/d/new/$i" >/dev/null 2>&1 || true
+    done
+    rm "$T/swapping"
+    wait $pid || true
+    [ -z "$(ls "$T/elsewhere")" ]
+}
+
 @test "a hard link to another's file is replaced, and that file stays what it is" {
     its_dir $A "$ROOT/mine"
     its 0 "$ROOT/victim" 5000
@@ -236,10 +256,12 @@ END
     install -m 640 -g $TEAM "$T/a" "$T/shared"
     denied_to $A send "$T/shared" --to x
     JOB=$(jq .error.data.job <<<"$FAILURE")
-    ctl retry "$JOB" || true
+    ctl retry "$JOB"
+    ctl wait "$JOB" || true
     job_is "$JOB" failed
     [ "$(job_field "$JOB" .exit_code)" -eq 4 ]
     ctl_as $A,$TEAM retry "$JOB"
+    ctl wait "$JOB"
     job_is "$JOB" done
     lies x "$A:$A 640" "$T/shared"
 }

@@ -236,6 +236,29 @@ static void users_partial_files_are_counted_and_forgotten(void **state)
     free(jobs);
 }
 
+static void who_stores_as_the_daemon_again_sweeps_and_forgets_them(void **state)
+{
+    struct fixture *f = *state;
+    struct xfer_error err = XFER_ERROR_INIT;
+    const uint64_t job = JOB;
+    uint64_t *jobs;
+    size_t n;
+
+    need_root();
+    leave_partial_of(f, "a", 1000);
+    make_file(in_root(f, ".xfer/users/64001/partial/7-1.0"), "left");
+    f->options.as_caller = false;
+    reopen(f);
+    assert_int_equal(access(in_root(f, ".xfer/users/64001/partial/7-1.0"), F_OK), -1);
+    assert_int_equal(store_partials(f->store, &jobs, &n, &err), 0);
+    assert_int_equal(n, 1);
+    free(jobs);
+    store_forget(f->store, &job, 1);
+    assert_int_equal(store_partials(f->store, &jobs, &n, &err), 0);
+    assert_int_equal(n, 0);
+    free(jobs);
+}
+
 static void a_place_that_is_another_users_is_not_used(void **state)
 {
     struct fixture *f = *state;
@@ -344,6 +367,7 @@ int main(void)
         TEST(a_partial_file_is_offered_to_no_other_user),
         TEST(a_stored_file_is_offered_to_its_owner_alone),
         TEST(users_partial_files_are_counted_and_forgotten),
+        TEST(who_stores_as_the_daemon_again_sweeps_and_forgets_them),
         TEST(a_place_that_is_another_users_is_not_used),
         TEST(sync_is_what_the_job_says_or_else_the_store),
         TEST(the_configured_group_is_given),
