@@ -55,8 +55,7 @@ class Terminal:
             print("screen:", *self.screen(), sep="\n  |", file=sys.stderr)
             print(f"raw, at its end: {self.raw[-400:]!r}", file=sys.stderr)
         if self.status is None:
-            os.kill(self.pid, signal.SIGKILL)
-            os.kill(self.pid, signal.SIGCONT)
+            os.kill(self.pid, signal.SIGKILL)  # which ends one that is stopped, too
             self.end()
 
     def clear(self):
