@@ -6,7 +6,7 @@
  * Where order is impossible (the link broke, a disk hangs) the process just ends: everything on
  * disk is written so that this is safe, and finalizing MPI would hang.
  */
-#include "daemon/rank.h"
+#include "daemon/rank_impl.h"
 
 #include <errno.h>
 #include <ev.h>
@@ -19,8 +19,6 @@
 #include "daemon/control/queue.h"
 #include "daemon/control/server.h"
 #include "daemon/errands.h"
-#include "daemon/handoff.h"
-#include "daemon/link/link.h"
 #include "daemon/listen.h"
 #include "daemon/log.h"
 #include "daemon/receiving.h"
@@ -31,55 +29,15 @@
 #include "daemon/work/identity.h"
 #include "daemon/work/pool.h"
 
-#define HEARTBEAT      5.0  /* seconds between questions; link.timeout is two of them at least */
-#define HANDSHAKE      30.0 /* seconds for it at start */
-#define LOCK_WAIT      10.0 /* seconds for a former generation to leave root and queue */
-#define LISTENER_WAIT  20.0
 #define RECORD_LAST    0.8 /* seconds for the queue to record what it has not yet */
 #define TICK           5.0 /* seconds between signs of life to the supervisor */
 #define STOP_TRANSFERS 2.5 /* seconds for transfers to come to an end */
 #define STOP_FLUSH     0.5
 #define STOP_HARD      5 /* whole seconds until the process ends in any case */
 
-enum leaving { STAY, STOPPING, LEAVING };
-
-struct rank {
-    struct conf conf; /* in effect */
-    const struct rank_options *options;
-    struct ev_loop *loop;
-    int rank;
-    int handoff_fd; /* -1: no supervisor, or it is gone */
-    bool orphaned;  /* it was there and is gone */
-    struct link *link;
-    struct pool *pool;
-
-    /* rank 0 */
-    struct pool *handles; /* workers for what clients hand over: it may hang, and files go on */
-    struct listener *listener; /* only without supervisor */
-    int listen_fd;
-    struct queue *queue;
-    struct source_policy *policy;
-    struct sender *sender;
-    struct errands *errands;
-    struct server *server;
-
-    /* rank 1 */
-    struct store *store;
-    struct receiving *receiving;
-
-    struct xfer_error unprepared; /* why it can't act for others; XFER_OK: it can, or need not */
-
-    enum leaving leaving;
-    bool broken;
-    struct ev_signal signals[3];
-    struct ev_io handoff;
-    struct ev_timer tick, flush_limit;
-    struct ev_prepare flushed;
-};
-
 /* ---- the supervisor ---- */
 
-static void tell(struct rank *r, enum handoff_kind kind, const char *text)
+void rank_tell(struct rank *r, enum handoff_kind kind, const char *text)
 {
     struct handoff_message m = {.kind = kind,
                                 .rank = r->rank,
@@ -98,7 +56,7 @@ static void tell(struct rank *r, enum handoff_kind kind, const char *text)
 static int fail(struct rank *r, const struct xfer_error *err)
 {
     if (r->handoff_fd >= 0)
-        tell(r, HANDOFF_FAILED, err->text); /* who says it aloud */
+        rank_tell(r, HANDOFF_FAILED, err->text); /* who says it aloud */
     else
         log_error("%s", err->text);
     return 1;
@@ -107,7 +65,7 @@ static int fail(struct rank *r, const struct xfer_error *err)
 static void stop(struct rank *r, const char *why);
 
 /* What can change in r->conf has changed. */
-static void apply_conf(void *user)
+void rank_apply_conf(void *user)
 {
     struct rank *r = user;
     struct xfer_error err = XFER_ERROR_INIT;
@@ -132,7 +90,7 @@ static void take_settings(struct rank *r, const struct handoff_message *m)
     if (settings_take(m->fd, &r->conf, &err) < 0)
         log_error("new settings do not hold here: %s", err.text);
     else
-        apply_conf(r);
+        rank_apply_conf(r);
     log_debug("settings %lld hold", (long long)m->number);
     if (handoff_send(r->handoff_fd, &applied, &err))
         log_debug("%s", err.text);
@@ -172,7 +130,7 @@ static void on_tick(struct ev_loop *loop, struct ev_timer *w, int revents)
 {
     (void)loop;
     (void)revents;
-    tell(w->data, HANDOFF_TICK, "");
+    rank_tell(w->data, HANDOFF_TICK, "");
 }
 
 static void watch_handoff(struct rank *r)
@@ -292,7 +250,7 @@ static void on_link_forget(void *user, const uint64_t *jobs, unsigned n)
         receiving_forget(r->receiving, jobs, n);
 }
 
-static const struct link_events link_events = {
+const struct link_events rank_link_events = {
     .stop = on_link_stop,
     .broken = on_link_broken,
     .partials = on_link_partials,
@@ -325,233 +283,12 @@ static void watch_signals(struct rank *r)
     }
 }
 
-/* ---- the two roles ---- */
-
-static int take_listener(struct rank *r, struct xfer_error *err)
-{
-    struct handoff_message m;
-
-    if (r->handoff_fd >= 0) {
-        if (handoff_expect(r->handoff_fd, HANDOFF_LISTENER, LISTENER_WAIT, &m, err))
-            return -1;
-        r->listen_fd = m.fd;
-        return 0;
-    }
-    r->listener = listener_create(&r->conf, err);
-    if (!r->listener)
-        return -1;
-    r->listen_fd = listener_fd(r->listener);
-    return 0;
-}
-
-/* What there is to be told when it serves. */
-static int describe(const struct rank *r, char **text)
-{
-    const struct link_peer *peer = r->link ? link_peer(r->link) : NULL;
-
-    if (peer)
-        return asprintf(text, "socket %s, peer %s, receiving root %s", r->conf.control_socket,
-                        peer->host, peer->root);
-    if (r->conf.peer_host[0])
-        return asprintf(text, "socket %s, peer %s away", r->conf.control_socket, r->conf.peer_host);
-    return asprintf(text, "socket %s, the other rank down", r->conf.control_socket);
-}
-
-static int make_errands(struct rank *r, struct xfer_error *err)
-{
-    const struct errands_options options = {.handoff_fd = &r->handoff_fd,
-                                            .loop = r->loop,
-                                            .pool = r->pool,
-                                            .conf = &r->conf,
-                                            .reread = r->options->reread,
-                                            .reread_user = r->options->reread_user,
-                                            .changed = apply_conf,
-                                            .user = r};
-
-    r->errands = errands_create(&options, err);
-    if (r->errands && r->handoff_fd < 0 && r->conf.hook_command[0])
-        log_warning("hook.command: no hook is run, since an MPI launcher has started this daemon "
-                    "and not xferd itself");
-    return r->errands ? 0 : -1;
-}
-
-/* Its own files are not for others. */
-static int make_policy(struct rank *r, struct xfer_error *err)
-{
-    char state[XFER_PATH_SIZE];
-    const struct link_peer *peer = r->link ? link_peer(r->link) : NULL;
-    const bool one_host = r->conf.peer_host[0] == '\0';
-    struct source_policy_options options = {
-        .roots = r->conf.source_roots,
-        .database = r->conf.queue_database,
-        .config = r->conf.file,
-        .runtime = r->options->runtime,
-        .store = !one_host ? NULL
-                 : peer    ? peer->root
-                           : r->conf.store_root,
-    };
-
-    /* A user's own daemon has its files among the user's others. */
-    if (r->conf.places.service && r->conf.places.queue[0] == '/') {
-        snprintf(state, sizeof(state), "%s", r->conf.places.queue);
-        *strrchr(state, '/') = '\0';
-        options.state = state;
-    }
-    r->policy = source_policy_create(&options, err);
-    return r->policy ? 0 : -1;
-}
-
-/* Where the two hosts don't fit together. */
-static void warn_of_identity(const struct rank *r)
-{
-    const struct link_peer *peer = r->link ? link_peer(r->link) : NULL;
-
-    if (peer && peer->caller && r->conf.source_identity != IDENTITY_CALLER)
-        log_warning("store.identity = caller on %s, but source.identity = daemon here: nothing can "
-                    "be stored there",
-                    peer->host);
-}
-
-/* Without a link what it is asked to send waits. */
-static int start_sending(struct rank *r, struct xfer_error *err)
-{
-    struct server_options options = {.loop = r->loop,
-                                     .conf = &r->conf,
-                                     .link = r->link,
-                                     .queue = r->queue,
-                                     .generation = r->options->generation};
-    char *ready;
-
-    warn_of_identity(r);
-    if (make_policy(r, err))
-        return -1;
-    if (r->link && !(r->sender = sender_create(r->loop, r->link, r->pool, err)))
-        return -1;
-    if (r->sender)
-        sender_set_policy(r->sender, r->policy);
-    if (take_listener(r, err))
-        return -1;
-    if (make_errands(r, err))
-        return -1;
-    options.errands = &errands_of_server;
-    options.errands_user = r->errands;
-    options.listen_fd = r->listen_fd;
-    options.sender = r->sender;
-    options.policy = r->policy;
-    r->handles = pool_create(r->loop, XFER_HANDLE_WORKERS, err);
-    if (!r->handles)
-        return -1;
-    options.pool = r->handles;
-    if (gethostname(options.host, sizeof(options.host) - 1))
-        snprintf(options.host, sizeof(options.host), "unknown");
-    r->server = server_create(&options, err);
-    if (!r->server)
-        return -1;
-    errands_serve(r->errands, r->server);
-    if (describe(r, &ready) < 0)
-        return error_set_errno(err, ENOMEM, "ready");
-    error_clean(ready);
-    if (r->handoff_fd >= 0)
-        tell(r, HANDOFF_READY, ready);
-    else
-        fprintf(stderr, "xferd: ready: %s\n", ready);
-    free(ready);
-    return 0;
-}
-
-static int start_receiving(struct rank *r, struct xfer_error *err)
-{
-    r->receiving = receiving_create(r->loop, r->link, r->store, r->pool, err);
-    return r->receiving ? 0 : -1;
-}
+/* ---- from start to end ---- */
 
 static bool acts_for_others(const struct conf *conf)
 {
     return conf->source_identity == IDENTITY_CALLER || conf->store_identity == IDENTITY_CALLER;
 }
-
-/* The root is opened before the handshake, so that rank 0 hears when it can't be. */
-static void open_store(struct rank *r, struct xfer_error *refuse)
-{
-    struct store_options options = {.root = r->conf.store_root,
-                                    .dir_mode = (unsigned)r->conf.store_dir_mode,
-                                    .file_mode = r->conf.store_file_mode,
-                                    .reserve = (uint64_t)r->conf.store_reserve,
-                                    .as_caller = r->conf.store_identity == IDENTITY_CALLER,
-                                    .per_user = r->conf.store_per_user,
-                                    .sync = (enum sync_mode)r->conf.store_sync};
-    gid_t group;
-
-    if (options.as_caller && r->unprepared.code != XFER_OK) {
-        *refuse = r->unprepared;
-        error_prefix(refuse, "store.identity = caller");
-        return;
-    }
-    if (conf_store_group(&r->conf, &group, refuse))
-        return;
-    if (r->conf.store_group[0])
-        options.group = &group;
-    r->store = store_open(&options, LOCK_WAIT, refuse);
-}
-
-/* Before the handshake, which tells the other rank whose queue this is. */
-static int open_queue(struct rank *r, struct xfer_error *err)
-{
-    struct queue_options options = {.path = r->conf.queue_database,
-                                    .lock_wait = LOCK_WAIT,
-                                    .keep_jobs = r->conf.queue_history,
-                                    .keep_seconds = r->conf.queue_history_time,
-                                    .same_supervisor = r->options->generation > 1};
-
-    r->queue = queue_open(r->loop, &options, err);
-    return r->queue ? 0 : -1;
-}
-
-static int start(struct rank *r, struct xfer_error *err)
-{
-    struct xfer_error refuse = XFER_ERROR_INIT;
-    struct link_options options = {.rank = r->rank,
-                                   .peer = 1 - r->rank,
-                                   .lanes = (uint32_t)r->conf.link_lanes,
-                                   .chunk = (uint32_t)r->conf.link_chunk,
-                                   .runtime = r->options->runtime,
-                                   .heartbeat = HEARTBEAT,
-                                   .handshake = HANDSHAKE,
-                                   .silence = (double)r->conf.link_timeout};
-
-    if (r->rank == 0) {
-        options.caller = r->conf.source_identity == IDENTITY_CALLER;
-        if (options.caller && r->unprepared.code != XFER_OK) {
-            *err = r->unprepared;
-            return error_prefix(err, "source.identity = caller");
-        }
-        if (open_queue(r, err) < 0)
-            return -1;
-        memcpy(options.queue_id, queue_id(r->queue), XFER_QUEUE_ID_SIZE);
-    }
-    if (r->rank == 1) {
-        open_store(r, &refuse);
-        options.root = r->store ? store_root(r->store) : "";
-        options.refuse = r->store ? NULL : &refuse;
-        options.caller = r->conf.store_identity == IDENTITY_CALLER;
-        options.per_user = r->conf.store_per_user;
-    }
-    if (r->options->alone)
-        return start_sending(r, err);
-    r->link = link_start(r->loop, &options, &link_events, r, err);
-    if (!r->link)
-        return -1;
-    r->pool =
-        pool_create(r->loop,
-                    2 * link_lanes(r->link) + 2 > XFER_WORKERS_MAX ? XFER_WORKERS_MAX
-                                                                   : 2 * link_lanes(r->link) + 2,
-                    err);
-    if (!r->pool)
-        return -1;
-    return r->rank == 0 ? start_sending(r, err) : start_receiving(r, err);
-}
-
-/* ---- from start to end ---- */
 
 static int check_place(struct rank *r, int size, struct xfer_error *err)
 {
@@ -630,7 +367,7 @@ int rank_run(int *argc, char ***argv, const struct conf *conf, const struct rank
         link_finalize(&err);
         return 2;
     }
-    if (start(&r, &err)) {
+    if (rank_start(&r, &err)) {
         fail(&r, &err);
         _exit(1); /* the other rank may wait for this one: MPI_Finalize would too */
     }
