@@ -4,46 +4,20 @@
  * that --check-config prints, and the list of keys in --help are all made. To add a key: a member
  * of struct conf, its default in conf_init(), a line in the table, its paragraph in
  * xferd.conf(5), and its lines in the example, xferd.conf.
- *
- * The INI syntax is inih's: "[section]", "key = value", comments after '#' or ';' at the start of a
- * line and after " ;" behind a value. Lines are counted in the reader, because inih tells its
- * handler of no line number unless it was built to.
  */
-#include "daemon/conf.h"
+#include "daemon/conf_impl.h"
 
-#include <errno.h>
 #include <grp.h>
-#include <ini.h>
 #include <pwd.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "daemon/log.h"
 #include "proto/control_method.h"
 #include "proto/limits.h"
-#include "proto/units.h"
-
-enum type {
-    TYPE_PATH,    /* text, an absolute path */
-    TYPE_PROGRAM, /* the same, or empty */
-    TYPE_PATHS,   /* absolute paths separated by ':', or empty */
-    TYPE_TEXT,    /* anything that fits */
-    TYPE_MODE,    /* octal, int */
-    TYPE_SOURCE,  /* the same, or "source" as -1 */
-    TYPE_COUNT,   /* int64_t */
-    TYPE_SIZE,    /* int64_t, with units */
-    TYPE_TIME,    /* double, seconds, with units */
-    TYPE_LEVEL,   /* enum log_level, int */
-    TYPE_CHOICE,  /* one of choices, as its index, int */
-    TYPE_BOOL,    /* yes or no, bool */
-};
-
-/* When does a change in the file count? */
-enum effect { AT_START, LIVE };
 
 static const char *const identities[] = {
     [IDENTITY_DAEMON] = "daemon", [IDENTITY_CALLER] = "caller", NULL};
@@ -52,15 +26,7 @@ static const char *const syncs[] = {
 
 #define MEMBER(m) offsetof(struct conf, m), sizeof(((struct conf *)0)->m)
 
-static const struct key {
-    const char *section, *name;
-    enum type type;
-    size_t offset, size;
-    int64_t min, max; /* of numbers; the bits allowed in a mode */
-    const char *help;
-    enum effect effect;
-    const char *const *choices; /* ended by NULL */
-} keys[] = {
+static const struct conf_key keys[] = {
     {"control", "socket", TYPE_PATH, MEMBER(control_socket), 0, 0,
      "the socket on which requests come"},
     {"control", "mode", TYPE_MODE, MEMBER(control_mode), 0, 0777, "its permissions, octal"},
@@ -122,6 +88,7 @@ static const struct key {
     {"hook", "timeout", TYPE_TIME, MEMBER(hook_timeout), 0, 86400, "how long it may take", LIVE},
 };
 #define KEYS (sizeof keys / sizeof keys[0])
+_Static_assert(KEYS <= CONF_KEYS_MAX, "one place a key");
 
 static const char *environment(const char *name)
 {
@@ -164,163 +131,9 @@ int conf_init(struct conf *conf, struct xfer_error *err)
     return 0;
 }
 
-static int parse_mode(const char *value, const struct key *key, int *mode, struct xfer_error *err)
-{
-    char *end;
-    unsigned long n;
-
-    errno = 0;
-    n = strtoul(value, &end, 8);
-    if (value[0] < '0' || value[0] > '7' || *end != '\0' || errno != 0)
-        return error_set(err, XFER_CONFIG, "\"%s\" is no octal number", value);
-    if ((n & ~(unsigned long)key->max) != 0)
-        return error_set(err, XFER_CONFIG, "%s has bits beyond %04lo", value,
-                         (unsigned long)key->max);
-    *mode = (int)n;
-    return 0;
-}
-
-static int parse_count(const char *value, int64_t *number, struct xfer_error *err)
-{
-    char *end;
-
-    errno = 0;
-    *number = strtoll(value, &end, 10);
-    if (value[0] < '0' || value[0] > '9' || *end != '\0' || errno != 0)
-        return error_set(err, XFER_CONFIG, "\"%s\" is no whole number", value);
-    return 0;
-}
-
-static int parse_number(const char *value, const struct key *key, int64_t *number,
-                        struct xfer_error *err)
-{
-    int64_t n;
-
-    if (key->type == TYPE_SIZE) {
-        if (units_parse_size(value, &n, err) < 0) {
-            err->code = XFER_CONFIG;
-            return -1;
-        }
-    } else if (parse_count(value, &n, err) < 0) {
-        return -1;
-    }
-    if (n < key->min || n > key->max)
-        return error_set(err, XFER_CONFIG, "%s is outside of %lld to %lld", value,
-                         (long long)key->min, (long long)key->max);
-    *number = n;
-    return 0;
-}
-
-static int parse_time(const char *value, const struct key *key, double *seconds,
-                      struct xfer_error *err)
-{
-    double n;
-
-    if (units_parse_duration(value, &n, err) < 0) {
-        err->code = XFER_CONFIG;
-        return -1;
-    }
-    if (n < (double)key->min || n > (double)key->max)
-        return error_set(err, XFER_CONFIG, "%s is outside of %lld to %lld seconds", value,
-                         (long long)key->min, (long long)key->max);
-    *seconds = n;
-    return 0;
-}
-
-static int parse_choice(const char *value, const struct key *key, int *choice,
-                        struct xfer_error *err)
-{
-    char all[128] = "";
-    size_t len = 0;
-
-    for (int i = 0; key->choices[i] != NULL; i++) {
-        if (strcmp(value, key->choices[i]) == 0) {
-            *choice = i;
-            return 0;
-        }
-        len += (size_t)snprintf(all + len, sizeof all - len, "%s%s", i > 0 ? ", " : "",
-                                key->choices[i]);
-        if (len >= sizeof all)
-            len = sizeof all - 1;
-    }
-    return error_set(err, XFER_CONFIG, "\"%s\" is none of %s", value, all);
-}
-
-static int parse_bool(const char *value, bool *on, struct xfer_error *err)
-{
-    *on = strcmp(value, "yes") == 0;
-    if (!*on && strcmp(value, "no") != 0)
-        return error_set(err, XFER_CONFIG, "\"%s\" is neither yes nor no", value);
-    return 0;
-}
-
-static int check_paths(const char *value, struct xfer_error *err)
-{
-    for (const char *path = value; *value != '\0'; path++) {
-        size_t len = strcspn(path, ":");
-
-        if (path[0] != '/')
-            return error_set(err, XFER_CONFIG, "\"%.*s\" is no absolute path", (int)len, path);
-        path += len;
-        if (*path == '\0')
-            break;
-    }
-    return 0;
-}
-
-static int set_value(struct conf *conf, const struct key *key, const char *value,
-                     struct xfer_error *err)
-{
-    char *place = (char *)conf + key->offset;
-    int level;
-
-    switch (key->type) {
-    case TYPE_PATH:
-    case TYPE_PROGRAM:
-        if (value[0] != '/' && (key->type == TYPE_PATH || value[0] != '\0'))
-            return error_set(err, XFER_CONFIG, "\"%s\" is no absolute path", value);
-        /* fallthrough */
-    case TYPE_PATHS:
-        if (key->type == TYPE_PATHS && check_paths(value, err) < 0)
-            return -1;
-        /* fallthrough */
-    case TYPE_TEXT:
-        if (strlen(value) >= key->size)
-            return error_set(err, XFER_CONFIG, "longer than %zu bytes", key->size - 1);
-        memset(place, 0, key->size);
-        memcpy(place, value, strlen(value));
-        return 0;
-    case TYPE_SOURCE:
-        if (strcmp(value, "source") == 0) {
-            *(int *)(void *)place = -1;
-            return 0;
-        }
-        return parse_mode(value, key, (int *)(void *)place, err);
-    case TYPE_MODE:
-        return parse_mode(value, key, (int *)(void *)place, err);
-    case TYPE_COUNT:
-    case TYPE_SIZE:
-        return parse_number(value, key, (int64_t *)(void *)place, err);
-    case TYPE_TIME:
-        return parse_time(value, key, (double *)(void *)place, err);
-    case TYPE_CHOICE:
-        return parse_choice(value, key, (int *)(void *)place, err);
-    case TYPE_BOOL:
-        return parse_bool(value, (bool *)(void *)place, err);
-    case TYPE_LEVEL:
-        level = log_level_by_name(value);
-        if (level < 0)
-            return error_set(err, XFER_CONFIG,
-                             "\"%s\" is none of error, warning, notice, info, debug", value);
-        *(int *)(void *)place = level;
-        return 0;
-    }
-    return error_set(err, XFER_INTERNAL, "a key without a type");
-}
-
 /* The key, or NULL with an error. Names need not end in a NUL. */
-static const struct key *find_key(const char *section, size_t section_len, const char *name,
-                                  struct xfer_error *err)
+const struct conf_key *conf_find_key(const char *section, size_t section_len, const char *name,
+                                     struct xfer_error *err)
 {
     bool section_known = false;
 
@@ -342,132 +155,13 @@ static const struct key *find_key(const char *section, size_t section_len, const
     return NULL;
 }
 
-/* ---- the file ------------------------------------------------------------------------------- */
-
-struct reading {
-    FILE *file;
-    const char *path;
-    struct conf *conf;
-    int line;       /* of what was read last */
-    int seen[KEYS]; /* line of each key, 0: not there */
-    int failed;     /* line of the error in *err, 0: none */
-    struct xfer_error *err;
-};
-
-static void fail(struct reading *r)
-{
-    r->failed = r->line;
-    error_prefix(r->err, "%s:%d", r->path, r->line);
-}
-
-/* For inih: one whole line, without leading blanks, which would make it the continuation of
- * another; NULL at the end. */
-static char *read_line(char *out, int size, void *user)
-{
-    struct reading *r = user;
-    size_t len = 0;
-    int c;
-
-    if (r->failed > 0)
-        return NULL;
-    do
-        c = getc(r->file);
-    while (c == ' ' || c == '\t');
-    if (c == EOF)
-        return NULL;
-    r->line++;
-    for (; c != '\n' && c != EOF; c = getc(r->file)) {
-        if (c == '\0') {
-            error_set(r->err, XFER_CONFIG, "a NUL byte");
-            fail(r);
-            return NULL;
-        }
-        if (len + 3 > (size_t)size) {
-            error_set(r->err, XFER_CONFIG, "a line longer than %d bytes", size - 2);
-            fail(r);
-            return NULL;
-        }
-        out[len++] = (char)c;
-    }
-    out[len++] = '\n';
-    out[len] = '\0';
-    return out;
-}
-
-/* For inih: 1 is success. */
-static int take_pair(void *user, const char *section, const char *name, const char *value)
-{
-    struct reading *r = user;
-    const struct key *key;
-
-    if (r->failed > 0)
-        return 0;
-    key = find_key(section, strlen(section), name, r->err);
-    if (key == NULL)
-        goto failed;
-    if (r->seen[key - keys] > 0) {
-        error_set(r->err, XFER_CONFIG, "key %s.%s was there already, in line %d", section, name,
-                  r->seen[key - keys]);
-        goto failed;
-    }
-    r->seen[key - keys] = r->line;
-    if (set_value(r->conf, key, value != NULL ? value : "", r->err) < 0) {
-        error_prefix(r->err, "%s.%s", section, name);
-        goto failed;
-    }
-    return 1;
-
-failed:
-    fail(r);
-    return 0;
-}
-
-/* Where inih can be told at run time (as Debian's can), lines may be as long as a path. Else its
- * own 200 bytes hold. */
-static void allow_long_lines(void)
-{
-#if HAVE_DECL_INI_MAX_LINE && HAVE_DECL_INI_USE_STACK && HAVE_DECL_INI_INITIAL_ALLOC
-    ini_use_stack = false;
-    ini_max_line = XFER_PATH_SIZE + 256;
-    ini_initial_alloc = XFER_PATH_SIZE + 256;
-#endif
-}
-
-int conf_read_file(struct conf *conf, const char *path, bool must_exist, struct xfer_error *err)
-{
-    struct reading r = {.path = path, .conf = conf, .err = err};
-    int wrong;
-
-    r.file = fopen(path, "re");
-    if (r.file == NULL) {
-        if (errno == ENOENT && !must_exist)
-            return 0;
-        error_set_errno(err, errno, "%s", path);
-        err->code = XFER_CONFIG;
-        return -1;
-    }
-    allow_long_lines();
-    wrong = ini_parse_stream(read_line, &r, take_pair, &r);
-    if (ferror(r.file)) {
-        error_set_errno(err, errno != 0 ? errno : EIO, "%s", path);
-        err->code = XFER_CONFIG;
-        wrong = -1;
-    } else if (wrong > 0 && (r.failed == 0 || wrong < r.failed)) {
-        error_set(err, XFER_CONFIG, "%s:%d: neither [section] nor key = value", path, wrong);
-    } else if (wrong < 0) {
-        error_set(err, XFER_CONFIG, "%s: no memory to read it", path);
-    }
-    fclose(r.file);
-    return wrong == 0 && r.failed == 0 ? 0 : -1;
-}
-
 /* ---- options -------------------------------------------------------------------------------- */
 
 int conf_set(struct conf *conf, const char *assignment, struct xfer_error *err)
 {
     const char *equals = strchr(assignment, '=');
     const char *dot = strchr(assignment, '.');
-    const struct key *key;
+    const struct conf_key *key;
     char name[64];
 
     if (equals == NULL || dot == NULL || dot > equals || dot == assignment || dot + 1 == equals)
@@ -479,136 +173,12 @@ int conf_set(struct conf *conf, const char *assignment, struct xfer_error *err)
     memcpy(name, dot + 1, (size_t)(equals - dot - 1));
     name[equals - dot - 1] = '\0';
 
-    key = find_key(assignment, (size_t)(dot - assignment), name, err);
+    key = conf_find_key(assignment, (size_t)(dot - assignment), name, err);
     if (key == NULL)
         return -1;
-    if (set_value(conf, key, equals + 1, err) < 0)
+    if (conf_set_value(conf, key, equals + 1, err) < 0)
         return error_prefix(err, "%s.%s", key->section, key->name);
     return 0;
-}
-
-/* ---- all of it together -----------------------------------------------------------------------
- */
-
-static const char *key_text(const struct conf *conf, const struct key *key)
-{
-    return (const char *)conf + key->offset;
-}
-
-/* What ends up as a word on a launcher's command line, where it must not be taken for an option or
- * a list. */
-static bool is_plain_word(const char *word)
-{
-    return word[0] != '-' && strpbrk(word, ",;'\"\\ \t\r\n") == NULL;
-}
-
-int conf_check(const struct conf *conf, struct xfer_error *err)
-{
-    for (size_t i = 0; i < KEYS; i++)
-        if (keys[i].type == TYPE_PATH && key_text(conf, &keys[i])[0] == '\0')
-            return error_set(err, XFER_CONFIG,
-                             "%s.%s is not set, and uid %lu has no home directory (set HOME)",
-                             keys[i].section, keys[i].name, (unsigned long)geteuid());
-
-    if (strlen(conf->control_socket) >= sizeof(((struct sockaddr_un *)0)->sun_path))
-        return error_set(
-            err, XFER_CONFIG,
-            "control.socket: %zu bytes, and the path of a Unix socket has at most %zu: %s",
-            strlen(conf->control_socket), sizeof(((struct sockaddr_un *)0)->sun_path) - 1,
-            conf->control_socket);
-    if (conf->control_socket[strlen(conf->control_socket) - 1] == '/')
-        return error_set(err, XFER_CONFIG, "control.socket: %s names a directory",
-                         conf->control_socket);
-    if ((conf->store_dir_mode & 0700) != 0700)
-        return error_set(
-            err, XFER_CONFIG,
-            "store.dir_mode: %04o would lock the receiver itself out (0700 is the least)",
-            (unsigned)conf->store_dir_mode);
-    if (!is_plain_word(conf->peer_host) || strchr(conf->peer_host, ':') != NULL)
-        return error_set(err, XFER_CONFIG, "peer.host: \"%s\" is no host name or IPv4 address",
-                         conf->peer_host);
-    if (conf->queue_retry_delay > conf->queue_retry_delay_max)
-        return error_set(err, XFER_CONFIG, "queue.retry_delay: longer than queue.retry_delay_max");
-    if (strpbrk(conf->peer_agent, ":\n") != NULL)
-        return error_set(err, XFER_CONFIG, "peer.agent: a ':' in it would separate two agents: %s",
-                         conf->peer_agent);
-    if (!is_plain_word(conf->peer_user))
-        return error_set(err, XFER_CONFIG, "peer.user: \"%s\" is no user name", conf->peer_user);
-    if (conf->hook_timeout <= 0)
-        return error_set(err, XFER_CONFIG, "hook.timeout: no program ends in no time");
-    return 0;
-}
-
-static int find_group(const char *key, const char *name, gid_t *gid, struct xfer_error *err)
-{
-    const struct group *group;
-    char *end;
-    unsigned long n;
-
-    *gid = (gid_t)-1;
-    if (name[0] == '\0')
-        return 0;
-    group = getgrnam(name);
-    if (group != NULL) {
-        *gid = group->gr_gid;
-        return 0;
-    }
-    errno = 0;
-    n = strtoul(name, &end, 10);
-    if (name[0] < '0' || name[0] > '9' || *end != '\0' || errno != 0 || n >= (gid_t)-1)
-        return error_set(err, XFER_CONFIG, "%s: there is no group \"%s\"", key, name);
-    *gid = (gid_t)n;
-    return 0;
-}
-
-int conf_group(const struct conf *conf, gid_t *gid, struct xfer_error *err)
-{
-    return find_group("control.group", conf->control_group, gid, err);
-}
-
-int conf_store_group(const struct conf *conf, gid_t *gid, struct xfer_error *err)
-{
-    return find_group("store.group", conf->store_group, gid, err);
-}
-
-/* The value as it would be written in a file. */
-static void format_value(const struct conf *conf, const struct key *key, char *out, size_t size)
-{
-    const char *place = (const char *)conf + key->offset;
-
-    switch (key->type) {
-    case TYPE_PATH:
-    case TYPE_PROGRAM:
-    case TYPE_PATHS:
-    case TYPE_TEXT:
-        snprintf(out, size, "%s", place);
-        return;
-    case TYPE_SOURCE:
-        if (*(const int *)(const void *)place < 0) {
-            snprintf(out, size, "source");
-            return;
-        }
-        /* fallthrough */
-    case TYPE_MODE:
-        snprintf(out, size, "%04o", *(const unsigned *)(const void *)place);
-        return;
-    case TYPE_COUNT:
-    case TYPE_SIZE:
-        snprintf(out, size, "%lld", (long long)*(const int64_t *)(const void *)place);
-        return;
-    case TYPE_TIME:
-        snprintf(out, size, "%.3fs", *(const double *)(const void *)place);
-        return;
-    case TYPE_CHOICE:
-        snprintf(out, size, "%s", key->choices[*(const int *)(const void *)place]);
-        return;
-    case TYPE_BOOL:
-        snprintf(out, size, "%s", *(const bool *)(const void *)place ? "yes" : "no");
-        return;
-    case TYPE_LEVEL:
-        snprintf(out, size, "%s", log_level_name(*(const int *)(const void *)place));
-        return;
-    }
 }
 
 char *conf_assignment(const struct conf *conf, size_t i)
@@ -618,7 +188,7 @@ char *conf_assignment(const struct conf *conf, size_t i)
 
     if (i >= KEYS)
         return NULL;
-    format_value(conf, &keys[i], value, sizeof value);
+    conf_format_value(conf, &keys[i], value, sizeof value);
     if (asprintf(&assignment, "%s.%s=%s", keys[i].section, keys[i].name, value) < 0)
         return NULL;
     return assignment;
@@ -627,6 +197,16 @@ char *conf_assignment(const struct conf *conf, size_t i)
 size_t conf_keys(void)
 {
     return KEYS;
+}
+
+const struct conf_key *conf_key(size_t i)
+{
+    return &keys[i];
+}
+
+size_t conf_key_index(const struct conf_key *key)
+{
+    return (size_t)(key - keys);
 }
 
 bool conf_is_live(size_t i)
@@ -646,8 +226,8 @@ bool conf_is_same(const struct conf *a, const struct conf *b, size_t i)
 {
     char x[XFER_PATH_SIZE], y[XFER_PATH_SIZE];
 
-    format_value(a, &keys[i], x, sizeof x);
-    format_value(b, &keys[i], y, sizeof y);
+    conf_format_value(a, &keys[i], x, sizeof x);
+    conf_format_value(b, &keys[i], y, sizeof y);
     return strcmp(x, y) == 0;
 }
 
@@ -665,7 +245,7 @@ void conf_write(const struct conf *conf, FILE *out)
 
         if (i == 0 || strcmp(keys[i].section, keys[i - 1].section) != 0)
             fprintf(out, "%s[%s]\n", i == 0 ? "" : "\n", keys[i].section);
-        format_value(conf, &keys[i], value, sizeof value);
+        conf_format_value(conf, &keys[i], value, sizeof value);
         fprintf(out, "%s =%s%s\n", keys[i].name, *value != '\0' ? " " : "", value);
     }
 }
