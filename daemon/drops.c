@@ -38,7 +38,8 @@ void drops_count(struct drops *d, int64_t job)
         d->more++;
         return;
     }
-    log_warning("the hook of job %lld is dropped: %s", (long long)job, d->why);
+    log_job(LOG_LEVEL_WARNING, job, NULL, "the hook of job %lld is dropped: %s", (long long)job,
+            d->why);
     ev_now_update(d->loop);
     ev_timer_again(d->loop, &d->timer);
 }

@@ -88,10 +88,10 @@ static void set_timer(struct ev_loop *loop, ev_timer *timer, double seconds)
 /* ---- failures ---------------------------------------------------------------------------------
  */
 
-static void tell(struct hooks *h, enum failure kind, const char *fmt, ...)
-    __attribute__((format(printf, 3, 4)));
+static void tell(struct hooks *h, enum failure kind, int64_t job, const char *fmt, ...)
+    __attribute__((format(printf, 4, 5)));
 
-static void tell(struct hooks *h, enum failure kind, const char *fmt, ...)
+static void tell(struct hooks *h, enum failure kind, int64_t job, const char *fmt, ...)
 {
     double now = seconds_now();
     char text[XFER_ERROR_TEXT_SIZE], more[64] = "";
@@ -107,7 +107,7 @@ static void tell(struct hooks *h, enum failure kind, const char *fmt, ...)
     if (h->failures[kind].untold > 0)
         snprintf(more, sizeof more, " (and %u others before, in the same way)",
                  h->failures[kind].untold);
-    log_warning("the hook of job %s%s", text, more);
+    log_job(LOG_LEVEL_WARNING, job, NULL, "the hook of job %s%s", text, more);
     h->failures[kind].at = now;
     h->failures[kind].untold = 0;
 }
@@ -119,17 +119,18 @@ static void tell_result(struct run *run)
     int wrong = spawn_report(run->report);
 
     if (wrong != 0)
-        tell(h, FAILED_START, "%lld could not be started: %s: %s", job, h->command,
+        tell(h, FAILED_START, job, "%lld could not be started: %s: %s", job, h->command,
              strerror(wrong));
     else if (run->told && h->closed)
-        log_warning("the hook of job %lld was ended: the daemon stops", job);
+        log_job(LOG_LEVEL_WARNING, job, NULL, "the hook of job %lld was ended: the daemon stops",
+                job);
     else if (run->told)
-        tell(h, FAILED_TIME, "%lld was ended: it had not come to an end within %g s", job,
+        tell(h, FAILED_TIME, job, "%lld was ended: it had not come to an end within %g s", job,
              run->timeout);
     else if (WIFSIGNALED(run->status))
-        tell(h, FAILED_SIGNAL, "%lld was killed by signal %d", job, WTERMSIG(run->status));
+        tell(h, FAILED_SIGNAL, job, "%lld was killed by signal %d", job, WTERMSIG(run->status));
     else if (WEXITSTATUS(run->status) != 0)
-        tell(h, FAILED_STATUS, "%lld failed with status %d", job, WEXITSTATUS(run->status));
+        tell(h, FAILED_STATUS, job, "%lld failed with status %d", job, WEXITSTATUS(run->status));
     else
         log_debug("the hook of job %lld has ended", job);
 }
@@ -216,7 +217,7 @@ static void start(struct run *run, struct hooks *h, const struct waiting *w)
         free(envp[i]);
     free(envp);
     if (run->pid <= 0) {
-        tell(h, FAILED_START, "%lld could not be started: %s", (long long)w->job, err.text);
+        tell(h, FAILED_START, w->job, "%lld could not be started: %s", (long long)w->job, err.text);
         return;
     }
     log_debug("the hook of job %lld is pid %ld", (long long)w->job, (long)run->pid);
