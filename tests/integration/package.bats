@@ -1,63 +1,20 @@
 # SPDX-License-Identifier: MIT
 #
-# The Debian package: built once from a copy of the tree, looked over, and then installed, upgraded, removed and purged on a machine of
-# its own with a real systemd. Nothing of it touches this machine.
+# The Debian package: looked over, and then installed, upgraded, removed and purged on a machine of its own with a real systemd. Nothing of it touches this machine.
 
 load xferd
-if [ -r "$BATS_TEST_DIRNAME/../rigs/machine.bash" ]; then
-    load ../rigs/machine
-else
-    machine_start() { export MACHINE_MISSING='there is no machine to install it on'; }
-    machine_needed() { skip "$MACHINE_MISSING"; }
-    machine_stop() { :; }
-fi
+load ../rigs/package
+load ../rigs/machine
 
 incoming=/var/lib/xfer/incoming
 xfer_state=/var/lib/xfer
 
-# ---- building it ---------------------------------------------------------------------------------
-
-package_cannot() {
-    local tool
-    [ -r "$top_srcdir/debian/control" ] || { echo 'debian/ is not part of this tree'; return; }
-    [ -z "${SANITIZER-}" ] || { echo 'it is built without sanitizers in any case'; return; }
-    for tool in dpkg-buildpackage dh dpkg-deb; do
-        command -v "$tool" >/dev/null || { echo "$tool is not installed"; return; }
-    done
-    (cd "$top_srcdir" && dpkg-checkbuilddeps -P nocheck 2>&1)
-}
-
-build_package() {
-    export PACKAGES=$BATS_FILE_TMPDIR/packages
-    mkdir -p "$PACKAGES/xfer"
-    {
-        # what is or will be in the repository; elsewhere all but builds
-        (cd "$top_srcdir" && git ls-files -co --exclude-standard 2>/dev/null) ||
-            (cd "$top_srcdir" && find . -type f ! -path './build*/*' ! -path './.git/*' ! -name config.status ! -name '*.o')
-    } | tar -C "$top_srcdir" -c --ignore-failed-read -T - 2>/dev/null | tar -C "$PACKAGES/xfer" -x
-    # the unit tests have been run where this is
-    (cd "$PACKAGES/xfer" && env -u MAKEFLAGS -u MAKELEVEL -u MFLAGS -u TESTS -u top_srcdir -u top_builddir -u MPIEXEC \
-        DEB_BUILD_OPTIONS='nocheck parallel=2' DEB_BUILD_PROFILES='nocheck noinsttest' \
-        dpkg-buildpackage -us -uc -b >"$PACKAGES/build.log" 2>&1 3>&-) || { tail -n 40 "$PACKAGES/build.log" >&2; return 1; }
-    export DEB
-    DEB=$(echo "$PACKAGES"/xfer_*.deb)
-
-    # the next version: the same but for its number
-    dpkg-deb -R "$DEB" "$PACKAGES/next"
-    sed -i 's/^Version: .*/&+next/' "$PACKAGES/next/DEBIAN/control"
-    dpkg-deb --root-owner-group -b "$PACKAGES/next" "$PACKAGES/next.deb" >/dev/null
-}
-
 setup_file() {
-    export PACKAGE_MISSING MACHINE_MISSING= DEB=
-    PACKAGE_MISSING=$(package_cannot)
+    export MACHINE_MISSING=
+    package_build
     [ -z "$PACKAGE_MISSING" ] || return 0
-    build_package
     machine_start
     [ -z "$MACHINE_MISSING" ] || return 0
-    inside rm -f /usr/sbin/policy-rc.d
-    bring "$DEB" /srv/xfer.deb
-    bring "$PACKAGES/next.deb" /srv/next.deb
     inside useradd --create-home member
 }
 
@@ -123,6 +80,10 @@ packages_debian() { sed -n "s/^$1[[:space:]]*\([^[:space:]#]*\).*/\1/p" "$top_sr
         /usr/share/doc/xfer/PROTOCOL.md.gz; do
         grep -qxF "$file" "$BATS_TEST_TMPDIR/files" || { echo "missing: $file"; return 1; }
     done
+    for file in contrib/nagios/check_xfer contrib/prometheus/xfer-metrics.service contrib/prometheus/xfer-metrics.timer systemd/two-hosts.conf \
+        systemd/identity-caller.conf; do
+        grep -qxF "/usr/share/doc/xfer/$file" "$BATS_TEST_TMPDIR/files" || { echo "missing: $file"; return 1; }
+    done
     for file in "$top_srcdir"/examples/*; do
         grep -qxF "/usr/share/doc/xfer/examples/${file##*/}" "$BATS_TEST_TMPDIR/files" || { echo "missing: $file"; return 1; }
     done
@@ -139,8 +100,8 @@ packages_debian() { sed -n "s/^$1[[:space:]]*\([^[:space:]#]*\).*/\1/p" "$top_sr
     run awk '$2 != "root/root" || !/^(drwxr-xr-x|-rwxr-xr-x|-rw-r--r--|lrwxrwxrwx)/' <(dpkg-deb -c "$DEB")
     echo "$output"
     [ -z "$output" ]
-    # programs are where programs belong, and in the examples
-    run awk '$1 == "-rwxr-xr-x" && $6 !~ /^\.\/(usr\/(s?bin|lib|libexec)|usr\/share\/doc\/xfer\/examples)\//' <(dpkg-deb -c "$DEB")
+    # programs are where programs belong, and where they can be copied from
+    run awk '$1 == "-rwxr-xr-x" && $6 !~ /^\.\/(usr\/(s?bin|lib|libexec)|usr\/share\/doc\/xfer\/(examples|contrib\/nagios))\//' <(dpkg-deb -c "$DEB")
     echo "$output"
     [ -z "$output" ]
 }
@@ -156,7 +117,6 @@ packages_debian() { sed -n "s/^$1[[:space:]]*\([^[:space:]#]*\).*/\1/p" "$top_sr
 # ---- a life on a machine -------------------------------------------------------------------------
 
 ctl() { inside xferctl "$@"; }
-install_deb() { inside dpkg --no-triggers -i "$1"; }
 in_state() { [ "$(inside dpkg-query -W -f '${db:Status-Status}' xfer 2>/dev/null)" = "$1" ]; }
 is_not() { ! "$@"; }
 main_pid() { inside systemctl show --value --property MainPID xferd; }
@@ -204,7 +164,8 @@ outbox_is_empty() { [ -z "$(inside find /var/spool/xfer-outbox/new -type f)" ]; 
     inside sh -eu <"$BATS_TEST_TMPDIR/commands"
     run inside systemd-analyze --no-pager --man=no verify xfer-outbox.path xfer-outbox.service
     echo "$output"
-    [ "$status" -eq 0 ] && [ -z "$output" ]
+    [ "$status" -eq 0 ]
+    [ -z "$output" ]
 
     as member sh -c 'umask 027; echo one >/var/spool/xfer-outbox/new/.one; mv /var/spool/xfer-outbox/new/.one /var/spool/xfer-outbox/new/one'
     within 30 outbox_is_empty
@@ -250,7 +211,7 @@ outbox_is_empty() { [ -z "$(inside find /var/spool/xfer-outbox/new -type f)" ]; 
     ctl -q wait "$job" >/dev/null 3>&- &
     waiter=$!
     install_deb /srv/next.deb
-    [ "$(inside dpkg-query -W -f '${Version}' xfer)" = "$(dpkg-deb -f "$PACKAGES/next.deb" Version)" ]
+    [ "$(inside dpkg-query -W -f '${Version}' xfer)" = "$(dpkg-deb -f "$NEXT_DEB" Version)" ]
     within 30 service_is active
     [ "$(main_pid)" != "$pid" ]
     [ "$(ctl --json status "$job" | jq -r .state)" = queued ]
@@ -258,6 +219,60 @@ outbox_is_empty() { [ -z "$(inside find /var/spool/xfer-outbox/new -type f)" ]; 
     ctl resume
     wait "$waiter"
     has_arrived queued
+}
+
+@test "an upgrade in the middle of a transfer: the job goes on where it was, and a waiting xferctl send is told its end" {
+    installed
+    inside sh -c 'head -c 100000000 /dev/urandom >/srv/large && chown member: /srv/large'
+    local pid job waiter
+    pid=$(main_pid)
+    # the limit holds until the daemon is started again
+    ctl -q limit 50M
+    as member xferctl -q send /srv/large >"$BATS_TEST_TMPDIR/out" 2>&1 3>&- &
+    waiter=$!
+    within 20 large_has_moved 0
+    job=$(ctl --json list | jq 'select(.dest == "large").job')
+    within 20 large_has_moved 20000000
+    ctl -q limit 100K
+    install_deb "$(other_deb)"
+    within 30 service_is active
+    [ "$(main_pid)" != "$pid" ]
+    wait "$waiter"
+    has_arrived large
+    [ "$(ctl --json status "$job" | jq '.state == "done" and .bytes_resumed > 0')" = true ]
+    inside rm -f /srv/large "$incoming/large"
+}
+
+large_has_moved() { [ "$(ctl --json list | jq "select(.dest == \"large\") | .bytes_done > $1")" = true ]; }
+
+# The version that is not installed.
+other_deb() {
+    if [ "$(inside dpkg-query -W -f '${Version}' xfer)" = "$(dpkg-deb -f "$NEXT_DEB" Version)" ]; then
+        echo /srv/xfer.deb
+    else
+        echo /srv/next.deb
+    fi
+}
+
+@test "an upgrade with xferd.socket enabled: it goes on listening, and starts the new daemon" {
+    installed
+    inside systemctl stop xferd
+    inside systemctl -q enable --now xferd.socket
+    ctl -q --timeout 30 ping
+    local pid
+    pid=$(main_pid)
+    install_deb "$(other_deb)"
+    service_is active xferd.socket
+    [ "$(inside systemctl is-enabled xferd.socket)" = enabled ]
+    ctl -q --timeout 30 ping
+    [ "$(main_pid)" != "$pid" ]
+    [ "$(inside systemctl show --value --property NRestarts xferd)" = 0 ]
+    inside systemctl stop xferd
+    ctl -q --timeout 30 ping
+    service_is active
+    inside systemctl stop xferd.socket xferd
+    inside systemctl -q disable xferd.socket
+    inside systemctl start xferd
 }
 
 @test "what is removed leaves queue, configuration and received files, and an installation goes on with them" {

@@ -1,23 +1,28 @@
 # SPDX-License-Identifier: MIT
 #
-# xfer as a service of a real systemd: installed into a machine of its own, which is booted once for all tests, and once more by one of them.
+# xfer as a service of a real systemd: its package installed into a machine of its own, which is booted once for all tests, and once more by one of
+# them. Where no package can be built it is installed by "make install", which the first test tells by being skipped.
 
 load xferd
+load ../rigs/package
 load ../rigs/machine
 
 UNIT=xferd.service
 
 setup_file() {
+    package_build
     machine_start
     [ -z "$MACHINE_MISSING" ] || return 0
-    inside systemd-sysusers
-    inside systemd-tmpfiles --create xfer.conf
+    if [ -z "$DEB" ]; then
+        inside systemd-sysusers
+        inside systemd-tmpfiles --create xfer.conf
+        inside systemctl daemon-reload
+        inside systemctl -q enable --now xferd
+    fi
     inside useradd --create-home --groups xfer member
     inside useradd --create-home stranger
     inside chmod 755 /home/member
     head -c 150000000 /dev/urandom | write /srv/big
-    inside systemctl daemon-reload
-    inside systemctl -q enable --now xferd
 }
 
 teardown_file() { machine_stop; }
@@ -104,6 +109,17 @@ goes_on() {
 }
 
 # ---- what was installed --------------------------------------------------------------------------
+
+@test "it is the package that is tested here: installed as built, and its service enabled and started by it" {
+    [ -n "$DEB" ] || skip "no package, but make install: $PACKAGE_MISSING"
+    run inside dpkg --verify xfer
+    echo "$output"
+    [ "$status" -eq 0 ]
+    [ -z "$output" ]
+    [ "$(inside dpkg-query -W -f '${Version}' xfer)" = "$(dpkg-deb -f "$DEB" Version)" ]
+    [ "$(inside systemctl is-enabled xferd)" = enabled ]
+    is_shown ActiveState active
+}
 
 @test "systemd finds nothing wrong with the units" {
     local man=yes

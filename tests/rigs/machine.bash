@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: MIT
 #
-# A machine of one's own: systemd as process 1 in a container whose root is an overlay over this machine's, in memory, with xfer installed by
-# "make install" and nothing else enabled. It has no network but its loopback. Load it after xferd.
+# A machine of one's own: systemd as process 1 in a container whose root is an overlay over this machine's, in memory, with nothing enabled but
+# what xfer's installation enables. It has no network but its loopback. Load it after xferd and package.
 #
-#   machine_start          boots it; call it in setup_file. Where that cannot be, MACHINE_MISSING says why
+#   machine_start          boots it, and installs the package there; call it in setup_file after package_build. Where there is none, "make install"
+#                          has to do, and nothing is started. Where there can be no machine, MACHINE_MISSING says why
 #   machine_needed         skips the test then; call it in setup
 #   machine_stop           call it in teardown_file
 #   inside COMMAND...      runs it there as root, like someone who logs in anew
@@ -39,8 +40,16 @@ machine_start() {
         cat "$MACHINE/log" >&2
         [ ! -e "$BATS_FILE_TMPDIR/installed" ] || MACHINE_MISSING="systemd does not boot here: $(tail -n 1 "$MACHINE/log")"
         [ -n "$MACHINE_MISSING" ]
+        return
     fi
+    [ -n "$DEB" ] || return 0
+    inside rm -f /usr/sbin/policy-rc.d # a container's, that has services not started
+    bring "$DEB" /srv/xfer.deb
+    bring "$NEXT_DEB" /srv/next.deb
+    install_deb /srv/xfer.deb
 }
+
+install_deb() { inside dpkg --no-triggers -i "$1"; }
 
 machine_needed() { [ -z "$MACHINE_MISSING" ] || skip "$MACHINE_MISSING"; }
 

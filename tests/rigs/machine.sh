@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 #
-# The inner half of machine.bash, process 1 of a namespace of its own: makes the root, installs xfer into it, and boots it, again after each reboot.
+# The inner half of machine.bash, process 1 of a namespace of its own: makes the root and boots it, again after each reboot. Without a package
+# xfer is installed into it here.
 set -eu
 : "${MACHINE:?}" "${MACHINE_GROUP:?}" "${top_builddir:?}"
 
@@ -24,7 +25,7 @@ echo 127.0.0.1 localhost machine >"$root/etc/hosts"
 mkdir -p "$root/var/lib/xfer/incoming"
 echo old >"$root/var/lib/xfer/incoming/old"
 
-env -u MAKEFLAGS -u MAKELEVEL -u MFLAGS make -s -C "$top_builddir" install DESTDIR="$root" prefix=/usr
+[ -n "${DEB-}" ] || env -u MAKEFLAGS -u MAKELEVEL -u MFLAGS make -s -C "$top_builddir" install DESTDIR="$root" prefix=/usr
 touch "$MACHINE/../installed" # what fails from here on is not xfer's fault
 
 mount -t cgroup2 none /sys/fs/cgroup
