@@ -353,19 +353,119 @@ RestartSec=100ms'
 
 # ---- what an administrator does ------------------------------------------------------------------
 
-@test "reload: what has changed and what is wrong is told, and the daemon stays" {
-    local from pid
+# configure LINE...: they become the whole configuration
+configure() {
     changes
+    printf '%s\n' "$@" | write /etc/xfer/xferd.conf
+}
+
+bandwidth() { ctl --json limit | jq .bandwidth; }
+
+@test "reload: what can change holds when it returns, and what takes a restart is named in the journal" {
+    local from pid
     pid=$(shown MainPID)
     from=$(now)
-    printf '[link]\nchunk = 128K\n' | write /etc/xfer/xferd.conf
+    configure '[limits]' 'bandwidth = 5M' '[link]' 'chunk = 128K'
     inside systemctl reload xferd
-    within 5 has_said "$from" 'takes effect when xferd is started again'
-    printf '[link]\nchunks = 128K\n' | write /etc/xfer/xferd.conf
-    inside systemctl reload xferd
-    within 5 has_said "$from" '/etc/xfer/xferd.conf:2: .*chunks'
+    [ "$(bandwidth)" -eq $((5 << 20)) ]
+    within 5 has_said "$from" 'limits.bandwidth'
+    within 5 has_said "$from" 'takes effect when xferd is started again: link.chunk'
     is_shown MainPID "$pid"
+    is_shown ActiveState active
+}
+
+@test "reload: a wrong file makes it fail and changes nothing, and the journal names file, line and key" {
+    local from pid was
+    pid=$(shown MainPID)
+    was=$(bandwidth)
+    from=$(now)
+    configure '[limits]' 'bandwidth = 5M' '[link]' 'chunks = 128K'
+    run inside systemctl reload xferd
+    echo "$output"
+    [ "$status" -ne 0 ]
+    within 5 has_said "$from" '/etc/xfer/xferd.conf:4: .*chunks'
+    [ "$(bandwidth)" = "$was" ]
+    is_shown MainPID "$pid"
+    is_shown ActiveState active
     ctl ping
+}
+
+# ---- what goes with it ---------------------------------------------------------------------------
+
+# hook LINE...: it is this shell script
+hook() {
+    printf '%s\n' '#!/bin/sh' "$@" | write /usr/local/lib/xfer-hook
+    inside chmod 755 /usr/local/lib/xfer-hook
+    configure '[hook]' 'command = /usr/local/lib/xfer-hook'
+    inside systemctl reload xferd
+}
+
+@test "a hook runs as xfer in the sandbox: it can write beneath /var/lib/xfer, and to none of the machine's other places" {
+    hook 'cat >/var/lib/xfer/said' 'for place in /etc /usr/local/lib /srv /tmp /var/tmp /home /root; do' \
+        'touch $place/hook 2>/dev/null && echo $place >>/var/lib/xfer/wrote; done' 'id -un >/var/lib/xfer/as.new' \
+        'mv /var/lib/xfer/as.new /var/lib/xfer/as'
+    local job
+    job=$(ctl --json send /etc/hostname --to hooked | jq .job)
+    within 10 inside test -e /var/lib/xfer/as
+    [ "$(inside cat /var/lib/xfer/as)" = xfer ]
+    [ "$(inside jq -r '"\(.job) \(.state)"' /var/lib/xfer/said)" = "$job done" ]
+    inside test ! -e /var/lib/xfer/wrote
+    inside rm /var/lib/xfer/as /var/lib/xfer/said
+}
+
+@test "a hook that fails is told in the journal, with its job" {
+    local from job
+    from=$(now)
+    hook 'exit 7'
+    job=$(ctl --json send /etc/hostname --to hooked | jq .job)
+    within 10 has_said "$from" "the hook of job $job failed with status 7"
+    [ "$(said "$from" "XFER_JOB=$job" | jq -r '[.PRIORITY, .MESSAGE] | join(" ")' | grep -c "^4 the hook of job $job ")" -eq 1 ]
+}
+
+contrib=/usr/share/doc/xfer/contrib
+
+metrics_say() { inside grep -qx "$1" "$metrics"; }
+metrics_inode() { inside stat -c %i "$metrics"; }
+metrics_are_another() { [ "$(metrics_inode)" != "$1" ]; }
+
+@test "the timer for metrics writes the file anew, and says when there is no daemon" {
+    metrics=/var/lib/prometheus/node-exporter/xfer.prom
+    local unit inode
+    changes
+    inside mkdir -p "${metrics%/*}"
+    for unit in service timer; do inside cp "$contrib/prometheus/xfer-metrics.$unit" /etc/systemd/system; done
+    # here without the pause of a quarter of a minute
+    printf '[Timer]\nOnUnitActiveSec=\nOnActiveSec=0\nOnUnitActiveSec=200ms\nAccuracySec=1ms\n' | write /run/systemd/system/xfer-metrics.timer.d/fast.conf
+    printf '[Unit]\nStartLimitIntervalSec=0\n' | write /run/systemd/system/xfer-metrics.service.d/fast.conf
+    inside systemctl daemon-reload
+    run inside systemd-analyze --no-pager --man=no verify xfer-metrics.timer xfer-metrics.service
+    echo "$output"
+    [ "$status" -eq 0 ]
+    [ -z "$output" ]
+    inside systemctl -q enable --now xfer-metrics.timer
+    within 20 metrics_say 'xfer_up 1'
+    [ "$(inside stat -c %a "$metrics")" = 644 ]
+    inode=$(metrics_inode)
+    within 20 metrics_are_another "$inode"
+    inside systemctl stop xferd
+    within 20 metrics_say 'xfer_up 0'
+    inside systemctl start xferd
+    within 20 metrics_say 'xfer_up 1'
+    inside systemctl -q disable --now xfer-metrics.timer
+}
+
+@test "check_xfer tells a running service from a stopped one, as a member of the group" {
+    local check=$contrib/nagios/check_xfer
+    changes
+    run as member "$check"
+    echo "$output"
+    [ "$status" -eq 0 ]
+    [[ "$output" == 'XFER OK - '* ]]
+    inside systemctl stop xferd
+    run as member "$check"
+    echo "$output"
+    [ "$status" -eq 2 ]
+    [[ "$output" == 'XFER CRITICAL - no daemon: '* ]]
 }
 
 @test "xferd.socket: the first connection starts the daemon, and the socket stays when it stops" {
