@@ -390,6 +390,15 @@ bandwidth() { ctl --json limit | jq .bandwidth; }
     ctl ping
 }
 
+@test "reload: a socket elsewhere is named by a drop-in, as the unit says" {
+    configure '[control]' 'socket = /run/xfer/other.sock'
+    drop_in <<<'[Service]
+Environment=XFER_SOCKET=/run/xfer/other.sock'
+    configure '[control]' 'socket = /run/xfer/other.sock' '[limits]' 'bandwidth = 7M'
+    inside systemctl reload xferd
+    [ "$(inside xferctl -s /run/xfer/other.sock --json limit | jq .bandwidth)" -eq $((7 << 20)) ]
+}
+
 # ---- what goes with it ---------------------------------------------------------------------------
 
 # hook LINE...: it is this shell script
@@ -523,6 +532,7 @@ AGENT
     within 20 ctl ping
     [ "$(ctl --json send /srv/big | jq -r .dest_host)" = other ]
     inside cmp /srv/big /var/lib/xfer/.local/state/xfer/incoming/big
+    inside systemctl reload xferd
     exposure_is_low
     inside journalctl --no-pager -q -b -u xferd | grep -q 'ssh: connect to host 10.9.0.2 port 2223: Connection refused'
     inside systemctl stop xferd other
@@ -535,6 +545,7 @@ AGENT
     [ "$(supervisor_status CapBnd)" = 00000000000000df ]
     [ "$(supervisor_status CapEff)" = 00000000000000df ]
     ctl -q send /etc/hostname --to as-root
+    inside systemctl reload xferd
     exposure_is_low
     # what it received before is still whose it was
     [ "$(inside stat -c %U /var/lib/xfer/incoming/old)" = xfer ]
@@ -566,6 +577,7 @@ AGENT
     user systemctl --user start xferd
     [ "$(user xferctl socket)" = "/run/user/$uid/xfer/control.sock" ]
     user xferctl -q send /etc/hostname
+    user systemctl --user reload xferd
     inside cmp /etc/hostname /home/stranger/.local/state/xfer/incoming/hostname
     user systemctl --user status xferd | grep -q 'Status: "socket /run/user'
     user systemctl --user stop xferd
