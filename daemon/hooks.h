@@ -42,8 +42,8 @@ void hooks_hurry(struct hooks *h);
  * that is so, or a second after their time at the latest. */
 bool hooks_wait(struct hooks *h, void (*idle)(void *user), void *user);
 
-/* Is that a program that nobody but root and the daemon's user can put another in place of? One
- * that is not there is none of anybody's. XFER_CONFIG. Looks at files: may block. */
+/* Is that a program that nobody but root and the daemon's user can put another in place of, or make
+ * where there is none? XFER_CONFIG. Looks at files: may block. */
 int hooks_check(const char *command, struct xfer_error *err);
 
 #endif

@@ -412,6 +412,53 @@ static void a_program_that_others_can_change_is_refused(void **state)
     refused(other, "is no file");
 }
 
+static void a_link_that_others_can_change_is_refused(void **state)
+{
+    char dir[128], link[160], target[160];
+
+    (void)state;
+    use("exit 0", LONG);
+    snprintf(dir, sizeof dir, "%s/open", t.dir);
+    snprintf(link, sizeof link, "%s/link", dir);
+    assert_int_equal(mkdir(dir, 0755), 0);
+    assert_int_equal(symlink(t.path, link), 0);
+    accepted(link);
+    assert_int_equal(chmod(dir, 0777), 0);
+    refused(link, "by others"); /* though what it leads to is in order */
+    assert_int_equal(chmod(dir, 01777), 0);
+    accepted(link);
+
+    snprintf(target, sizeof target, "%s/outer", t.dir);
+    assert_int_equal(symlink("open/../open/link", target), 0);
+    accepted(target);
+    assert_int_equal(chmod(dir, 0777), 0);
+    refused(target, "by others");
+    assert_int_equal(chmod(dir, 01777), 0);
+    if (geteuid() == 0) {
+        assert_int_equal(lchown(link, 64001, 64001), 0);
+        refused(link, "another user");
+        refused(target, "another user");
+    }
+}
+
+static void a_program_that_others_can_make_is_refused(void **state)
+{
+    char dir[128], path[160], link[128];
+
+    (void)state;
+    use("exit 0", LONG);
+    snprintf(dir, sizeof dir, "%s/open", t.dir);
+    snprintf(path, sizeof path, "%s/absent", dir);
+    snprintf(link, sizeof link, "%s/link", t.dir);
+    assert_int_equal(mkdir(dir, 0755), 0);
+    assert_int_equal(symlink(path, link), 0);
+    accepted(path);
+    accepted(link);
+    assert_int_equal(chmod(dir, 01777), 0);
+    refused(path, "by others");
+    refused(link, "by others");
+}
+
 static void a_program_of_another_user_is_refused(void **state)
 {
     (void)state;
@@ -443,6 +490,8 @@ int main(void)
         TEST(the_end_of_the_daemon_gives_them_time),
         TEST(the_end_of_the_daemon_is_bounded),
         TEST(a_program_that_others_can_change_is_refused),
+        TEST(a_link_that_others_can_change_is_refused),
+        TEST(a_program_that_others_can_make_is_refused),
         TEST(a_program_of_another_user_is_refused),
     };
 
