@@ -258,6 +258,33 @@ make_outbox() {
     [ "$(cat "$ROOT/outbox/f")" = 2 ]
 }
 
+@test "xfer-outbox puts no reason in the place of a file" {
+    make_outbox
+    echo mine >"$O/new/a.reason"
+    mkdir -p "$ROOT/outbox/a" "$ROOT/outbox/a.reason"
+    run "$examples/xfer-outbox" "$O"
+    echo 1 >"$O/new/a"
+    run "$examples/xfer-outbox" "$O"
+    ls "$O"/*
+    [ "$(cat "$O/failed/a.reason")" = mine ]
+    grep -q "$ROOT/outbox/a.reason" "$O/failed/a.reason.reason"
+    [ "$(cat "$O"/failed/a.*[0-9])" = 1 ]
+    grep -q "$ROOT/outbox/a:" "$O"/failed/a.*[0-9].reason
+}
+
+@test "xfer-outbox moves each of many of one name that are refused" {
+    make_outbox
+    mkdir "$T/bin"
+    printf '#!/bin/sh\nexit 2\n' >"$T/bin/xferctl"
+    chmod 755 "$T/bin/xferctl"
+    for i in 1 2 3 4; do
+        echo $i >"$O/new/f"
+        PATH=$T/bin:$PATH "$examples/xfer-outbox" "$O"
+        [ ! -e "$O/new/f" ]
+    done
+    [ "$(cat "$O"/failed/f "$O"/failed/f.*1 | sort | tr -d '\n')" = 1234 ]
+}
+
 @test "xfer-outbox leaves the files where they are while there is no daemon, and fails" {
     make_outbox
     echo 1 >"$O/new/f"
