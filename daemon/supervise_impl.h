@@ -32,7 +32,7 @@ struct supervisor {
     struct peer *peer;
     struct launch_options launch;
     struct conf running; /* what is in effect */
-    struct conf conf;    /* the same, for the ranks */
+    struct conf conf;    /* the same as far as rank 0 has applied it: ranks start with that */
     struct hooks *hooks;
     char launcher[XFER_PATH_SIZE];
     char aim[XFER_HOST_SIZE + 16]; /* see states_aim() */
@@ -60,6 +60,7 @@ struct supervisor {
         bool again, asked_again; /* another one is wanted after this, by rank 0 too */
         unsigned awaited;        /* a bit for each rank that has to apply the settings */
         int64_t number;          /* of the settings */
+        int64_t applied;         /* of those that rank 0 has applied last */
         int64_t launched;        /* of those that the present ranks were started with */
         enum xfer_code code;     /* the answer */
         char text[sizeof(((struct handoff_message *)0)->text)];
@@ -94,7 +95,7 @@ void reload_wanted(struct supervisor *s, bool by_rank);
 /* For struct reread_options. */
 void reload_read(void *supervisor, const struct reread_changes *changes,
                  const struct xfer_error *why);
-/* What of s->running concerns the supervisor itself, and the ranks to come, holds from now on. */
+/* What of s->running concerns the supervisor itself holds from now on. */
 void reload_take_over(struct supervisor *s);
 /* What ranks do. */
 void reload_registered(struct supervisor *s, int rank);

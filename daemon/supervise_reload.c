@@ -5,9 +5,11 @@
  * one is for another, which begins when that is over, since it may be about a file that was written
  * after the reading. It does not matter how many come meanwhile.
  *
- * Ranks are started with the settings of that moment. One that registers after a later reload is
- * sent what it has missed; one that dies in the middle of it is not waited for. So whatever state
- * the ranks are in, the settings hold for those that serve, and for all that come.
+ * Ranks are started with the settings that rank 0 has applied last, and sent what has come since
+ * when they register: so rank 0 sees each change, as what limits.set has said must end with some,
+ * even if it came while no rank was there. One that dies in the middle of a reload is not waited
+ * for. So whatever state the ranks are in, the settings hold for those that serve, and for all that
+ * come.
  */
 #include "daemon/supervise_impl.h"
 
@@ -81,7 +83,7 @@ static bool send_settings(struct supervisor *s, int rank, int fd)
 static void send_all(struct supervisor *s)
 {
     struct xfer_error err = XFER_ERROR_INIT;
-    int fd = settings_pack(&s->conf, &err);
+    int fd = settings_pack(&s->running, &err);
 
     if (fd < 0) {
         states_end(s, "the ranks cannot be given new settings: %s", err.text);
@@ -104,7 +106,7 @@ void reload_registered(struct supervisor *s, int rank)
 
     if (s->reload.number == s->reload.launched)
         return;
-    fd = settings_pack(&s->conf, &err);
+    fd = settings_pack(&s->running, &err);
     if (fd < 0) {
         states_end(s, "rank %d cannot be given new settings: %s", rank, err.text);
         return;
@@ -122,8 +124,13 @@ static void no_longer_awaited(struct supervisor *s, int rank)
 
 void reload_applied(struct supervisor *s, int rank, int64_t number)
 {
-    if (number == s->reload.number)
-        no_longer_awaited(s, rank);
+    if (number != s->reload.number)
+        return;
+    if (rank == 0) {
+        conf_copy_live(&s->conf, &s->running);
+        s->reload.applied = number;
+    }
+    no_longer_awaited(s, rank);
 }
 
 void reload_gone(struct supervisor *s, int rank)
@@ -140,7 +147,6 @@ void reload_take_over(struct supervisor *s)
 {
     log_set_level((enum log_level)s->running.log_level);
     hooks_configure(s->hooks, s->running.hook_command, s->running.hook_timeout);
-    conf_copy_live(&s->conf, &s->running);
 }
 
 void reload_read(void *user, const struct reread_changes *changes, const struct xfer_error *why)

@@ -217,7 +217,7 @@ void states_start(struct supervisor *s, bool alone)
     if (!alone)
         s->both_due = false;
     s->state = LAUNCHING;
-    s->reload.launched = s->reload.number;
+    s->reload.launched = s->reload.applied;
     if (generation_start(&s->now, &s->launch, s->ranks, alone, &err) < 0)
         states_end(s, "%s", err.text);
     else

@@ -278,6 +278,29 @@ launched_again() {
     [ "$(job_field "$(ctl -q send --no-wait "$D/f")" .retries)" = 5 ]
 }
 
+@test "own daemon: what limits.set has said ends with a reload that came while no rank was there" {
+    bandwidth_is() { [ "$(call limits.get | jq .bandwidth)" -eq "$1" ]; }
+    generation_from() { [ "$(call system.stats 2>/dev/null | jq .generation)" -ge "$1" ] 2>/dev/null; }
+    config '[limits]' 'bandwidth = 1000'
+    start_xferd -c "$D/conf"
+    local ranks
+    ranks=$(call system.hello | jq '.ranks[].pid')
+    ctl -q limit 5
+    kill -KILL $ranks
+    within 20 generation_from 2
+    bandwidth_is 5
+    ranks=$(call system.hello | jq '.ranks[].pid')
+    config '[limits]' 'bandwidth = 7000'
+    # The deaths and the signal are news at the same time.
+    kill -STOP "$XFERD_PID"
+    kill -KILL $ranks
+    kill -HUP "$XFERD_PID"
+    kill -CONT "$XFERD_PID"
+    within 20 generation_from 3
+    within 5 bandwidth_is 7000
+    logged 'the configuration has changed: limits.bandwidth'
+}
+
 @test "own daemon: a reload in the middle of stopping does no harm" {
     config
     start_xferd -c "$D/conf"
