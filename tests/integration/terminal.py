@@ -6,6 +6,7 @@
 
 The program is a job of a session of its own, as under a shell, so that it can be stopped and go on.
 """
+import contextlib
 import fcntl
 import os
 import pty
@@ -55,7 +56,9 @@ class Terminal:
             print("screen:", *self.screen(), sep="\n  |", file=sys.stderr)
             print(f"raw, at its end: {self.raw[-400:]!r}", file=sys.stderr)
         if self.status is None:
-            os.kill(self.pid, signal.SIGKILL)  # which ends one that is stopped, too
+            with contextlib.suppress(ProcessLookupError):  # its leader has waited for it already
+                os.kill(self.pid, signal.SIGKILL)
+                os.kill(self.pid, signal.SIGCONT)
             self.end()
 
     def clear(self):
