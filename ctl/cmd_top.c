@@ -115,15 +115,17 @@ static void take_signals(struct top *t)
         take_signal(t, (int)info.ssi_signo);
 }
 
-/* False: there will be no more keys. */
-static bool take_keys(struct top *t, int fd)
+/* False: there will be no more keys. That none is there (any more) means nothing. */
+static bool take_keys(struct top *t, const struct pollfd *from)
 {
     char keys[64];
-    ssize_t n = read(fd, keys, sizeof(keys));
+    ssize_t n = read(from->fd, keys, sizeof(keys));
 
     if (n > 0 && (memchr(keys, 'q', (size_t)n) || memchr(keys, 'Q', (size_t)n)))
         top_finish(t, 0);
-    return n > 0 || (n < 0 && (errno == EINTR || errno == EAGAIN));
+    if (n < 0)
+        return errno == EINTR || errno == EAGAIN;
+    return n > 0 || !(from->revents & (POLLHUP | POLLERR));
 }
 
 /* ---- the loop
@@ -164,7 +166,7 @@ static void run(struct top *t)
         if (fds[0].revents)
             take_signals(t);
         if (fds[2].revents && !t->over)
-            keys = take_keys(t, fds[2].fd);
+            keys = take_keys(t, &fds[2]);
         if (!t->over)
             top_take(t);
         if (!t->over && clock_now() >= t->ctl->deadline)

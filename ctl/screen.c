@@ -103,7 +103,8 @@ void screen_enter(struct screen *s)
     if (s->keys >= 0 && tcgetattr(s->keys, &s->before) == 0) {
         raw = s->before;
         raw.c_lflag &= ~(tcflag_t)(ICANON | ECHO);
-        raw.c_cc[VMIN] = 1;
+        /* No read may wait: Ctrl-C takes back keys of which poll() has told already. */
+        raw.c_cc[VMIN] = 0;
         raw.c_cc[VTIME] = 0;
         set_keys(s, &raw);
         s->keys_changed = true;

@@ -67,6 +67,16 @@ for key, status in ("q", 0), ("Q", 0), ("\x03", 130):
 END
 }
 
+@test "keys that Ctrl-C takes back after top has heard of them do not keep it waiting" {
+    on_screen <<'END'
+with top() as t:
+    t.await_text("^jobs ")
+    equal(termios.tcgetattr(t.slave)[6][termios.VMIN], 0, "a read would wait for so many keys")
+    t.key("q")
+    equal(t.end(), 0)
+END
+}
+
 @test "signals end top, and the terminal is as it was" {
     on_screen <<'END'
 for number in signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT:
