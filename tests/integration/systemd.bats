@@ -553,6 +553,23 @@ AGENT
     inside sh -c 'cd /var/lib/xfer && chown -R xfer:xfer . --from=root:root'
 }
 
+@test "with that drop-in and the keys for it members read and store as themselves, in the sandbox" {
+    local status=0
+    printf '%s\n' '[source]' 'identity = caller' '[store]' 'identity = caller' 'per_user = yes' | write /etc/xfer/xferd.conf
+    drop_in <"$top_srcdir/systemd/identity-caller.conf"
+    echo 'for my eyes' | as member sh -c 'umask 077; cat >/home/member/own'
+    as member xferctl -q --timeout 30 send /home/member/own
+    [ "$(inside stat -c '%U %G %a' /var/lib/xfer/incoming/member/own)" = 'member member 600' ]
+    inside cmp /home/member/own /var/lib/xfer/incoming/member/own
+    # large ones come by way of a directory of the member's own
+    as member xferctl -q --timeout 60 send /srv/big
+    [ "$(inside stat -c '%U' /var/lib/xfer/incoming/member/big)" = member ]
+    as member xferctl -q send /etc/shadow || status=$?
+    [ "$status" -eq 4 ]
+    inside systemctl stop xferd
+    inside sh -c 'rm -rf /var/lib/xfer/incoming/member /var/lib/xfer/incoming/.xfer/users; cd /var/lib/xfer && chown -R xfer:xfer . --from=root:root'
+}
+
 @test "a machine that reboots with jobs in its queue does them after that" {
     local jobs job
     changes
