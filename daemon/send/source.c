@@ -86,6 +86,17 @@ static int open_place(const char *path)
     return (int)syscall(SYS_openat2, AT_FDCWD, path, &how, sizeof(how));
 }
 
+/* That no way leads there also tells something of what lies there. */
+static int fail_place(struct source *s, int errnum, struct xfer_error *err)
+{
+    bool of_path = errnum == ENOENT || errnum == ENOTDIR || errnum == ELOOP ||
+                   errnum == ENAMETOOLONG || errnum == EACCES || errnum == EPERM;
+
+    if (of_path && s->policy && source_policy_is_narrow(s->policy))
+        return source_policy_missing(s->policy, errnum, s->path, err);
+    return fail(s, errnum, err);
+}
+
 /* What it is must be known before it is really opened: opening a FIFO waits, opening a tape rewinds
  * it. */
 static int open_regular(struct source *s, struct xfer_error *err)
@@ -94,7 +105,7 @@ static int open_regular(struct source *s, struct xfer_error *err)
     int path_fd = open_place(s->path), saved;
 
     if (path_fd < 0)
-        return fail(s, errno, err);
+        return fail_place(s, errno, err);
     if (fstat(path_fd, &s->st)) {
         saved = errno;
         close(path_fd);

@@ -83,6 +83,39 @@ bool source_place_beneath(const char *path, const char *directory)
     return strncmp(path, directory, len) == 0 && (path[len] == '/' || path[len] == '\0');
 }
 
+/* Without what its end is called; an absolute path stays one. */
+static size_t cut_last(char *path, size_t len)
+{
+    while (len > 1 && path[len - 1] != '/')
+        len--;
+    path[len] = '\0';
+    return len;
+}
+
+int source_place_nearest(const char *path, struct stat *st)
+{
+    char at[XFER_PATH_SIZE];
+    size_t len = strlen(path);
+
+    if (len == 0 || len >= sizeof at || path[0] != '/')
+        return -1;
+    memcpy(at, path, len + 1);
+    for (;;) {
+        int fd;
+
+        while (len > 1 && at[len - 1] == '/')
+            at[--len] = '\0';
+        if (len == 1 || (lstat(at, st) == 0 && S_ISLNK(st->st_mode)))
+            return -1;
+        len = cut_last(at, len);
+        fd = open(at, O_PATH | O_DIRECTORY | O_CLOEXEC);
+        if (fd >= 0 && fstat(fd, st) == 0)
+            return fd;
+        if (fd >= 0)
+            close(fd);
+    }
+}
+
 bool source_place_text(int fd, char real[XFER_PATH_SIZE])
 {
     char proc[64];

@@ -30,6 +30,10 @@ typedef void source_place_visit(void *user, const char *name, const struct stat 
 enum source_place_result source_place_find(int fd, const struct stat *st, source_place_visit *visit,
                                            void *user, char real[XFER_PATH_SIZE]);
 
+/* The last directory that is there on the way to path, where nothing is found: O_PATH, and what
+ * path is looked for in. -1: that can't be told, or a symbolic link leads on from there. */
+int source_place_nearest(const char *path, struct stat *st);
+
 /* The path that the kernel tells, as a text alone. false: none. */
 bool source_place_text(int fd, char real[XFER_PATH_SIZE]);
 

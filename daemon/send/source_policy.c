@@ -254,7 +254,8 @@ static int refuse_outside(const struct source_policy *p, const char *path, struc
 {
     error_set(
         err, XFER_PERMISSION_DENIED,
-        "%.400s: not beneath source.roots, where alone xferd (as %s) opens files itself; " CURE,
+        "%.400s: leads to nothing beneath source.roots, where alone xferd (as %s) opens files "
+        "itself; " CURE,
         path, p->user);
     return error_about(err, XFER_SIDE_SENDER, path);
 }
@@ -391,6 +392,21 @@ int source_policy_check(struct source_policy *p, int fd, const struct stat *st, 
     free(look.root_nodes);
     roots_leave(p, roots);
     return rc;
+}
+
+int source_policy_missing(struct source_policy *p, int errnum, const char *path,
+                          struct xfer_error *err)
+{
+    struct stat st;
+    int fd = source_place_nearest(path, &st);
+    bool beneath = fd >= 0 && source_policy_check(p, fd, &st, path, err) == 0;
+
+    if (fd >= 0)
+        close(fd);
+    if (!beneath)
+        return refuse_outside(p, path, err);
+    return errnum == EACCES || errnum == EPERM ? source_policy_denied(p, errnum, path, err)
+                                               : fail(errnum, path, err);
 }
 
 /* The way to it is the business of whoever opened it, and may be none of this process; where one is

@@ -37,13 +37,18 @@ void source_policy_destroy(struct source_policy *p); /* no check is under way; N
  * (no list of absolute paths), XFER_NO_RESOURCES: nothing has changed. */
 int source_policy_set_roots(struct source_policy *p, const char *roots, struct xfer_error *err);
 
-/* Is it to be told nothing of what lies elsewhere, not even what kind of file that is? */
+/* Is it to be told nothing of what lies elsewhere, not even whether it is there, or what kind of
+ * file that is? */
 bool source_policy_is_narrow(struct source_policy *p);
 
 /* May this be sent, which path has led to? fd: O_PATH is enough; st: its fstat(). Else
  * XFER_PERMISSION_DENIED, or how it failed. */
 int source_policy_check(struct source_policy *p, int fd, const struct stat *st, const char *path,
                         struct xfer_error *err);
+/* Nothing could be reached at path, with that errno: may that be told? XFER_PERMISSION_DENIED when
+ * not, as for what is there and not beneath the roots; else the error that it is. */
+int source_policy_missing(struct source_policy *p, int errnum, const char *path,
+                          struct xfer_error *err);
 /* And this, which was handed over as what lies at path? */
 int source_policy_check_handle(struct source_policy *p, int fd, const struct stat *st,
                                const char *path, struct xfer_error *err);

@@ -269,6 +269,44 @@ static void outside_of_the_roots_not_even_the_kind_is_told(void **state)
     assert_fails(in_top("fifo"), XFER_NOT_REGULAR);
 }
 
+/* The code and the text of the refusal, with the path left out. */
+static const char *refusal(const char *path)
+{
+    static char texts[2][XFER_ERROR_TEXT_SIZE];
+    static unsigned next;
+    struct xfer_error err;
+    char contents[64], *text = texts[next++ % 2];
+
+    assert_int_equal(outcome(path, contents, &err), XFER_PERMISSION_DENIED);
+    assert_int_equal(err.sys_errno, 0);
+    assert_memory_equal(err.text, path, strlen(path));
+    strcpy(text, err.text + strlen(path));
+    return text;
+}
+
+static void outside_of_the_roots_not_even_what_is_there_is_told(void **state)
+{
+    static const char *const nowhere[] = {"none",        "none/f",        "f/none",
+                                          "a/../none",   "a/to-none",     "a/to-none/f",
+                                          "a/to-f/none", "a/to-top/none", "a/circle"};
+    (void)state;
+    make_dir("a");
+    make("f", "x");
+    make("a/f", "x");
+    assert_int_equal(symlink("../none", in_top("a/to-none")), 0);
+    assert_int_equal(symlink("../f", in_top("a/to-f")), 0);
+    assert_int_equal(symlink("..", in_top("a/to-top")), 0);
+    assert_int_equal(symlink("circle", in_top("a/circle")), 0);
+    allow(in_top("a"));
+    for (size_t i = 0; i < sizeof nowhere / sizeof nowhere[0]; i++)
+        assert_string_equal(refusal(in_top(nowhere[i])), refusal(in_top("f")));
+    assert_fails(in_top("a/none"), XFER_NO_SUCH_FILE);
+    assert_fails(in_top("a/none/f"), XFER_NO_SUCH_FILE);
+    assert_fails(in_top("none/../a/f"), XFER_PERMISSION_DENIED);
+    assert_fails(in_top("a/f/x"), XFER_NOT_DIRECTORY);
+    assert_fails(in_top("a/to-top/a/none"), XFER_NO_SUCH_FILE);
+}
+
 static void roots_change_at_any_time(void **state)
 {
     struct xfer_error err = XFER_ERROR_INIT;
@@ -833,6 +871,7 @@ int main(void)
         TEST(a_root_that_was_replaced_is_the_new_directory),
         TEST(without_roots_nothing_is_opened),
         TEST(outside_of_the_roots_not_even_the_kind_is_told),
+        TEST(outside_of_the_roots_not_even_what_is_there_is_told),
         TEST(roots_change_at_any_time),
         TEST(roots_change_while_sources_are_opened),
         TEST(files_of_the_kernel_are_never_sent),
