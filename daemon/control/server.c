@@ -17,6 +17,7 @@
 #include "daemon/control/admins.h"
 #include "daemon/control/answers.h"
 #include "daemon/control/handlers.h"
+#include "daemon/control/handover.h"
 #include "daemon/control/limits.h"
 #include "daemon/control/pending.h"
 #include "daemon/control/server_impl.h"
@@ -159,6 +160,7 @@ void server_stop(struct server *s, double seconds, void (*done)(void *user), voi
         reply_error(reply_of_link(c->drains.next), &err, 0);
     fail_waits_for_queued(c, &err);
     for (struct job *job; (job = sizer_take(c->sizer));) {
+        handover_close(c, job);
         answers_fail(job, &err, false);
         job_destroy(job);
     }
@@ -224,7 +226,7 @@ static int make_parts(struct server *s, const struct server_options *o, struct x
     };
 
     if (!(s->admins = admins_create(o->conf->control_admins, err)) ||
-        !(c->sizer = sizer_create(o->loop, on_sized, c, err)) ||
+        !(c->sizer = sizer_create(o->loop, o->policy, c->as_owner, on_sized, c, err)) ||
         !(c->scheduler = scheduler_create(o->loop, c->queue, &scheduler_options,
                                           &server_scheduler_events, s, err)) ||
         !(c->events = events_create(o->loop, err)) || !(c->pinger = pinger_create(o->link, err)) ||

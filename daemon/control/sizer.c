@@ -7,8 +7,9 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
+#include "daemon/send/source.h"
+#include "daemon/work/identity.h"
 #include "daemon/work/pool.h"
 
 #define WAITING_MAX 4096 /* jobs */
@@ -22,11 +23,14 @@ struct look {
     double until;     /* monotonic */
     bool out;         /* on the worker */
     int64_t size;     /* 0: not known */
-    char path[];
+    struct source source;
+    struct identity *owner; /* as whom it is looked at; NULL: as the daemon */
 };
 
 struct sizer {
     struct ev_loop *loop;
+    struct source_policy *policy; /* NULL, or a share */
+    bool as_owner;
     void (*sized)(void *user, struct job *job);
     void *user;
     struct pool *pool; /* made when it is first needed */
@@ -42,6 +46,13 @@ static struct look *first_of(const struct sizer *s)
     return list_entry(s->waiting.next, struct look, link);
 }
 
+static void look_free(struct look *look)
+{
+    source_free(&look->source);
+    identity_destroy(look->owner);
+    free(look);
+}
+
 struct job *sizer_take(struct sizer *s)
 {
     if (list_empty(&s->waiting))
@@ -55,7 +66,7 @@ struct job *sizer_take(struct sizer *s)
     if (look->out)
         s->late++;
     else
-        free(look);
+        look_free(look);
     return job;
 }
 
@@ -90,10 +101,11 @@ static void on_timer(struct ev_loop *loop, ev_timer *w, int revents)
 static void run_look(struct work *work)
 {
     struct look *look = (struct look *)(void *)work;
-    struct stat st;
+    struct xfer_error err = XFER_ERROR_INIT;
 
-    if (stat(look->path, &st) == 0 && S_ISREG(st.st_mode))
-        look->size = st.st_size;
+    if (identity_assume(look->owner, &err) < 0 || source_size(&look->source, &look->size, &err) < 0)
+        look->size = 0;
+    identity_drop();
 }
 
 static void done_look(struct work *work)
@@ -107,11 +119,12 @@ static void done_look(struct work *work)
         return;
     }
     s->late--;
-    free(look);
+    look_free(look);
 }
 
-struct sizer *sizer_create(struct ev_loop *loop, void (*sized)(void *user, struct job *job),
-                           void *user, struct xfer_error *err)
+struct sizer *sizer_create(struct ev_loop *loop, struct source_policy *policy, bool as_owner,
+                           void (*sized)(void *user, struct job *job), void *user,
+                           struct xfer_error *err)
 {
     struct sizer *s = calloc(1, sizeof *s);
 
@@ -120,6 +133,8 @@ struct sizer *sizer_create(struct ev_loop *loop, void (*sized)(void *user, struc
         return NULL;
     }
     s->loop = loop;
+    s->policy = policy ? source_policy_share(policy) : NULL;
+    s->as_owner = as_owner;
     s->sized = sized;
     s->user = user;
     list_init(&s->waiting);
@@ -139,6 +154,7 @@ void sizer_destroy(struct sizer *s)
         return;
     strand_destroy(s->strand);
     pool_destroy(s->pool);
+    source_policy_destroy(s->policy);
     free(s);
 }
 
@@ -156,9 +172,28 @@ static int make_pool(struct sizer *s, struct xfer_error *err)
     return 0;
 }
 
+static struct look *look_create(const struct sizer *s, const struct job *job,
+                                struct xfer_error *err)
+{
+    struct look *look = calloc(1, sizeof *look);
+
+    if (!look) {
+        error_set(err, XFER_NO_RESOURCES, "no memory for the request");
+        return NULL;
+    }
+    if (source_init(&look->source, job->source, err) < 0 ||
+        (s->as_owner &&
+         !(look->owner = identity_create(job->owner, job->gid, job->groups,
+                                         job->n_groups > 0 ? job->n_groups : 0, err)))) {
+        look_free(look);
+        return NULL;
+    }
+    look->source.policy = s->policy;
+    return look;
+}
+
 int sizer_put(struct sizer *s, struct job *job, bool look_it_up, struct xfer_error *err)
 {
-    size_t len = strlen(job->source);
     struct look *look;
 
     if (s->n_waiting >= WAITING_MAX)
@@ -166,10 +201,9 @@ int sizer_put(struct sizer *s, struct job *job, bool look_it_up, struct xfer_err
                          WAITING_MAX);
     if (make_pool(s, err) < 0)
         return -1;
-    look = calloc(1, sizeof *look + len + 1);
+    look = look_create(s, job, err);
     if (!look)
-        return error_set(err, XFER_NO_RESOURCES, "no memory for the request");
-    memcpy(look->path, job->source, len);
+        return -1;
     look->sizer = s;
     look->job = job;
     look->until = clock_monotonic() + SIZER_SECONDS;

@@ -212,6 +212,20 @@ int source_open(struct source *s, struct xfer_error *err)
     return 0;
 }
 
+int source_size(struct source *s, int64_t *size, struct xfer_error *err)
+{
+    if (open_regular(s, err))
+        return -1;
+    if (fstat(s->fd, &s->st)) {
+        fail(s, errno, err);
+        source_close(s);
+        return -1;
+    }
+    *size = s->st.st_size;
+    source_close(s);
+    return 0;
+}
+
 size_t source_read_now(struct source *s, void *buf, size_t len, uint64_t offset)
 {
     struct iovec iov = {.iov_base = buf, .iov_len = len};

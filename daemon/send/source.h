@@ -44,6 +44,10 @@ int source_give(struct source *s, uint64_t dev, uint64_t ino, int fd, struct xfe
  * opened: XFER_SOURCE_HANDLE_LOST. */
 int source_open(struct source *s, struct xfer_error *err);
 
+/* Its size, of what may be opened by its path; it is closed again. As source_open(), but for
+ * handles. */
+int source_size(struct source *s, int64_t *size, struct xfer_error *err);
+
 /* Read from the page cache, at once or not at all: bytes, 0 when it would block or that can't be
  * told. */
 size_t source_read_now(struct source *s, void *buf, size_t len, uint64_t offset);

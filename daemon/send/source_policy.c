@@ -36,7 +36,8 @@ struct node {
 };
 
 struct source_policy {
-    pthread_mutex_t mutex; /* of roots and their users */
+    pthread_mutex_t mutex; /* of roots and their users, and of: */
+    unsigned shares;       /* who will destroy it */
     struct roots *roots;
     char user[128]; /* "NAME (uid N)" */
     char *config;
@@ -186,6 +187,7 @@ struct source_policy *source_policy_create(const struct source_policy_options *o
         return NULL;
     }
     pthread_mutex_init(&p->mutex, NULL);
+    p->shares = 1;
     snprintf(p->user, sizeof p->user, "%s%s%lu%s", pw ? pw->pw_name : "", pw ? " (uid " : "uid ",
              (unsigned long)geteuid(), pw ? ")" : "");
     p->config = o->config ? strdup(o->config) : NULL;
@@ -208,9 +210,24 @@ struct source_policy *source_policy_create(const struct source_policy_options *o
     return p;
 }
 
+struct source_policy *source_policy_share(struct source_policy *p)
+{
+    pthread_mutex_lock(&p->mutex);
+    p->shares++;
+    pthread_mutex_unlock(&p->mutex);
+    return p;
+}
+
 void source_policy_destroy(struct source_policy *p)
 {
+    bool last;
+
     if (!p)
+        return;
+    pthread_mutex_lock(&p->mutex);
+    last = --p->shares == 0;
+    pthread_mutex_unlock(&p->mutex);
+    if (!last)
         return;
     if (p->roots)
         roots_leave(p, p->roots);

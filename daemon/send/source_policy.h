@@ -31,6 +31,8 @@ struct source_policy_options { /* NULL: there is none */
  * are. */
 struct source_policy *source_policy_create(const struct source_policy_options *options,
                                            struct xfer_error *err);
+/* One more who destroys it: for whom a check may outlast all others. */
+struct source_policy *source_policy_share(struct source_policy *p);
 void source_policy_destroy(struct source_policy *p); /* no check is under way; NULL is fine */
 
 /* From the next check on; never blocks. The empty list: nothing is opened by a path. XFER_CONFIG

@@ -10,7 +10,8 @@ setup_file() {
     make_place
     export D S ROOT LOG XFERD_PID
     need_others
-    start_xferd -o control.mode=0666 -o source.identity=caller -o store.identity=caller -o queue.retries=0
+    start_xferd -o control.mode=0666 -o source.identity=caller -o store.identity=caller -o queue.retries=0 \
+        -o limits.user_bytes=1T
     export SHARED_BOOT=
     chmod 1777 "$ROOT"
 }
@@ -39,6 +40,25 @@ only() { only_files "$@"; }
     denied_to $B send "$T/a" --to y
     [ "$(jq -r '.error.data.side, .error.data.path' <<<"$FAILURE")" = "sender"$'\n'"$T/a" ]
     only x
+}
+
+@test "the size of a file that the user may not read is not told, before or after" {
+    local job
+    ctl pause
+    its_dir $B "$T/home"
+    its $B "$T/home/hidden" 1234 644
+    for file in a b home/hidden; do
+        # without a descriptor
+        printf '{"id":1,"method":"transfer.submit","params":{"source":"%s","dest":"%s"}}\n' "$T/$file" "${file##*/}" |
+            as $A socat -t 10 - UNIX-CONNECT:"$S" >>"$T/answers"
+    done
+    cat "$T/answers"
+    [ "$(jq -r .result.bytes_total "$T/answers" | tr '\n' ' ')" = '5000 0 0 ' ]
+    ctl resume
+    for job in $(jq -r .result.job "$T/answers"); do ctl wait "$job" || true; done
+    for job in $(jq -r 'select(.result.bytes_total == 0).result.job' "$T/answers"); do
+        [ "$(job_field "$job" '[.state, .bytes_total] | join(" ")')" = 'failed 0' ]
+    done
 }
 
 @test "supplementary groups count, those of the connection" {

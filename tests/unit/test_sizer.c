@@ -27,7 +27,7 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
 static bool hang;
 
-int stat(const char *path, struct stat *st)
+int open(const char *path, int flags, ...)
 {
     if (strstr(path, "hangs")) {
         pthread_mutex_lock(&lock);
@@ -35,7 +35,7 @@ int stat(const char *path, struct stat *st)
             pthread_cond_wait(&changed, &lock);
         pthread_mutex_unlock(&lock);
     }
-    return fstatat(AT_FDCWD, path, st, 0);
+    return openat(AT_FDCWD, path, flags, 0600);
 }
 
 static void set_hang(bool on)
@@ -82,7 +82,7 @@ static int set_up(void **state)
     write_file(rig.path, 123);
     write_file(rig.hanging, 456);
     rig.loop = ev_loop_new(0);
-    rig.sizer = sizer_create(rig.loop, on_sized, NULL, &err);
+    rig.sizer = sizer_create(rig.loop, NULL, false, on_sized, NULL, &err);
     assert_non_null(rig.sizer);
     return 0;
 }
@@ -145,6 +145,26 @@ static void what_has_no_size_counts_nothing(void **state)
     await(3);
     for (int i = 0; i < 3; i++)
         assert_int_equal(rig.sizes[i], 0);
+}
+
+/* Of these the job fails, and tells nothing; nor may its size be told, by what is counted. */
+static void what_may_not_be_sent_has_no_size(void **state)
+{
+    struct source_policy_options options = {.roots = "/tmp"};
+    struct xfer_error err = XFER_ERROR_INIT;
+    struct source_policy *policy;
+
+    (void)state;
+    sizer_destroy(rig.sizer);
+    policy = source_policy_create(&options, &err);
+    assert_non_null(policy);
+    rig.sizer = sizer_create(rig.loop, policy, false, on_sized, NULL, &err);
+    source_policy_destroy(policy); /* the sizer has its own share */
+    put(1, rig.path, true);
+    put(2, "/etc/passwd", true);
+    await(2);
+    assert_int_equal(rig.sizes[0], 123);
+    assert_int_equal(rig.sizes[1], 0);
 }
 
 static void they_leave_in_the_order_in_which_they_came(void **state)
@@ -227,6 +247,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(the_size_of_a_file_is_looked_up),
         TEST(what_has_no_size_counts_nothing),
+        TEST(what_may_not_be_sent_has_no_size),
         TEST(they_leave_in_the_order_in_which_they_came),
         TEST(what_is_known_need_not_wait),
         TEST(a_file_system_that_hangs_holds_up_nobody_for_long),
