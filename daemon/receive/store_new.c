@@ -77,7 +77,7 @@ static int provide(struct store_file *file, const struct wire_meta *meta, const 
     gid_t groups[XFER_GROUPS_MAX];
 
     if (!file->store->as_caller)
-        return 0;
+        return home[0] != '\0' ? store_home_check(file->store, meta->uid, home, err) : 0;
     for (uint32_t i = 0; i < meta->n_groups; i++)
         groups[i] = meta->groups[i];
     file->who = identity_create(meta->uid, meta->gid, groups, (int)meta->n_groups, err);

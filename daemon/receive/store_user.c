@@ -308,15 +308,37 @@ static int make_whole(struct store *store, const struct identity *owner, const c
     return rc;
 }
 
+/* 1: nothing is there. */
+static int look_at_home(const struct store *store, uid_t uid, const char *name,
+                        struct xfer_error *err)
+{
+    struct stat st;
+
+    if (fstatat(store->root_fd, name, &st, AT_SYMLINK_NOFOLLOW) != 0)
+        return 1;
+    /* what is no directory is in the way to everything in it */
+    if (!S_ISDIR(st.st_mode) || st.st_uid == uid || st.st_uid == geteuid() || st.st_uid == 0)
+        return 0;
+    error_set(err, XFER_PERMISSION_DENIED,
+              "the directory of uid %u beneath the receiving root belongs to uid %u, who could "
+              "take away what is stored in it",
+              (unsigned)uid, (unsigned)st.st_uid);
+    return error_about(err, XFER_SIDE_RECEIVER, store->root);
+}
+
+int store_home_check(const struct store *store, uid_t uid, const char *name, struct xfer_error *err)
+{
+    return look_at_home(store, uid, name, err) < 0 ? -1 : 0;
+}
+
 int store_home_make(struct store *store, const struct identity *owner, const char *name,
                     struct xfer_error *err)
 {
     char temp[64];
-    struct stat st;
-    int rc, saved;
+    int rc, saved, home = look_at_home(store, identity_uid(owner), name, err);
 
-    if (fstatat(store->root_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0)
-        return 0;
+    if (home != 1)
+        return home;
     snprintf(temp, sizeof temp, STORE_HOME_PREFIX "%u-%u", (unsigned)identity_uid(owner),
              atomic_fetch_add_explicit(&store->counter, 1, memory_order_relaxed));
     rc = make_whole(store, owner, temp);
@@ -327,7 +349,9 @@ int store_home_make(struct store *store, const struct identity *owner, const cha
     saved = errno;
     if (rc != 0)
         unlinkat(store->own_fd, temp, AT_REMOVEDIR);
-    if (rc == 0 || saved == EEXIST || saved == ENOTEMPTY)
+    if (rc == 0)
         return 0;
+    if (saved == EEXIST || saved == ENOTEMPTY)
+        return store_home_check(store, identity_uid(owner), name, err);
     return fail(store, saved, "can't make the user's directory", err);
 }

@@ -37,8 +37,14 @@ void store_names_destroy(struct store_names *names);
 int store_names_find(struct store_names *names, uid_t uid, char name[XFER_NAME_MAX + 1],
                      struct xfer_error *err);
 
+/* May what is there under that name beneath the root be the user's directory?
+ * XFER_PERMISSION_DENIED when it is a directory of another user but the daemon's and root; that
+ * nothing is there is fine. */
+int store_home_check(const struct store *store, uid_t uid, const char *name,
+                     struct xfer_error *err);
+
 /* Make the directory of that name beneath the root and give it to the user, unless something is
- * there. It has that name only when it is all that it is to be. */
+ * there, which is checked. It has that name only when it is all that it is to be. */
 int store_home_make(struct store *store, const struct identity *owner, const char *name,
                     struct xfer_error *err);
 

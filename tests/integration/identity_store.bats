@@ -334,6 +334,9 @@ END
     cmp "$D/f" "$ROOT/ann/d/x"
     lies ann '0:0 755'
     only_files 64003 64003/d 64003/d/x 64005 64005/d 64005/d/x 64006 64006/d 64006/d/x $B $B/d $B/d/x ann ann/d ann/d/x twin twin/d twin/d/x
+    chown $B "$ROOT/ann"
+    denied_to $A send "$D/f" --to z
+    chown 0 "$ROOT/ann"
     # it is known where a file is to lie when it lies there, and remembered
     ctl pause
     JOB=$(ctl_as $A send --no-wait "$D/f" --to y)
@@ -369,6 +372,13 @@ END
     its_dir $A "$ROOT/$B"
     denied_to $B send "$D/b" --to z
     lies $B "$A:$A 700"
+    # not even where its owner lets everybody in
+    chmod 777 "$ROOT/$B"
+    denied_to $B send "$D/b" --to z
+    [[ "$FAILURE" == *"belongs to uid $A"* ]]
+    [ -z "$(ls "$ROOT/$B")" ]
+    chown 0:0 "$ROOT/$B"
+    ctl_as $B send "$D/b" --to z
     [ -z "$(find "$ROOT/.xfer" -name 'home-*')" ]
 }
 
