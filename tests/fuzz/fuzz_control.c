@@ -56,7 +56,8 @@ static void check_way_back(const struct control_request *r)
           same(p->user, q->user) && same(p->key, q->key));
     check(p->job == q->job && p->limit == q->limit && p->before == q->before &&
           p->priority == q->priority && p->retries == q->retries && p->overwrite == q->overwrite &&
-          p->sync == q->sync && p->state == q->state && p->wait == q->wait);
+          p->sync == q->sync && p->state == q->state && p->wait == q->wait &&
+          p->bandwidth == q->bandwidth && p->source_fd == q->source_fd && p->head == q->head);
     control_message_free(m);
     free(line);
 }
@@ -68,6 +69,7 @@ static void check_params(const struct control_params *p)
     check(!p->dest || (p->dest[0] != '\0' && strlen(p->dest) < XFER_PATH_SIZE));
     check(!p->user || text_is_utf8(p->user, strlen(p->user)));
     check(!p->key || (text_is_utf8(p->key, strlen(p->key)) && strlen(p->key) <= XFER_KEY_MAX));
+    check(p->bandwidth >= -1 && p->bandwidth <= XFER_JSON_INTEGER_MAX);
     check(p->retries >= -1 && p->retries <= XFER_RETRIES_MAX);
     check(p->job >= 0 && p->job <= XFER_JSON_INTEGER_MAX);
 }
