@@ -25,7 +25,7 @@ teardown_file() {
 }
 
 setup() {
-    command -v python3 >/dev/null || skip 'python3 is not installed'
+    needs_terminals
     mkdir "$D/bin" "$D/t"
     ln -s "$XFERCTL" "$D/bin/xferctl"
     ln -s "$XFERD" "$D/bin/xferd"

@@ -87,6 +87,7 @@ escapes() { grep -q $'\e' "$@"; }
 
 # on_terminal COMMAND: what a terminal shows of it; STATUS is its exit status
 on_terminal() {
+    needs_terminals
     STATUS=0
     script -qec "stty cols 100; $1" /dev/null >"$BATS_TEST_TMPDIR/screen" 2>&1 </dev/null || STATUS=$?
     cat -v "$BATS_TEST_TMPDIR/screen"

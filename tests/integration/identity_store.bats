@@ -303,6 +303,7 @@ end_at_once() {
 # Users that have names here: a fit one, another's number, ones that no directory may have, one that two have.
 start_with_names() {
     command -v unshare >/dev/null || skip 'unshare is not installed'
+    unshare --mount true 2>/dev/null || skip 'no mount namespace can be had here'
     cp /etc/passwd "$D/passwd"
     cat >>"$D/passwd" <<END
 ann:x:$A:$A::/:/bin/sh

@@ -32,6 +32,7 @@ teardown() {
 
 # on_screen <SCRIPT: Python with a terminal at hand: top(OPTION..., rows=, cols=, env=)
 on_screen() {
+    needs_terminals
     { cat <<'END'; cat; } | T=$T JOB=$JOB py
 from terminal import *
 T, JOB = os.environ["T"], os.environ["JOB"]

@@ -6,6 +6,7 @@ load xferd
 
 setup() {
     make_place
+    needs_terminals
     start_xferd
 }
 

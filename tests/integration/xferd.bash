@@ -249,6 +249,12 @@ check_shared() {
     still_serves
 }
 
+# Skips a test that needs a terminal, where there are none to be had.
+needs_terminals() {
+    command -v python3 >/dev/null || skip 'python3 is not installed'
+    python3 -c 'import pty; pty.openpty()' 2>/dev/null || skip 'there are no pseudo-terminals here'
+}
+
 # py [ARGUMENT...] <SCRIPT: run it with all of rpc.py at hand.
 py() {
     local script=$BATS_TEST_TMPDIR/test.py
