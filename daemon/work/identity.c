@@ -110,7 +110,7 @@ const gid_t *identity_groups(const struct identity *who, int *n)
 static int get_capabilities(struct capabilities *caps)
 {
     struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
-    struct __user_cap_data_struct data[2];
+    struct __user_cap_data_struct data[2] = {{0}};
 
     if (syscall(SYS_capget, &header, data) != 0)
         return -1;

@@ -170,14 +170,16 @@ begin_stalled() {
 # can't hold what has left the source. The file must be large: a moment may be long on a busy machine. Sets JOB.
 begin_halfway() {
     begin_stalled --sync=none "$@"
+    MOMENT=2
     within 20 moved_on_to $((16 * 1024 * 1024))
     [ "$(job_field "$JOB" .phase)" = sending ]
 }
 
 moved_on_to() {
     kill -CONT "$RANK1"
-    sleep 0.002
+    sleep "0.00$MOMENT"
     kill -STOP "$RANK1"
+    [ "$MOMENT" -eq 9 ] || MOMENT=$((MOMENT + 1)) # the busier the machine, the less of it is the rank's
     job_has_sent "$1"
 }
 

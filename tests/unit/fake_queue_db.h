@@ -59,6 +59,8 @@ void queue_row_destroy(struct queue_row *row)
     free(row->key);
     free(row->error_text);
     free(row->error_path);
+    free(row->groups);
+    free(row->stored);
     free(row);
 }
 

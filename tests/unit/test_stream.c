@@ -1084,9 +1084,11 @@ static void a_file_that_is_held_back_can_be_stopped(void **state)
     (void)state;
     rig.bandwidth = 1;
     o = start_file(small_path, false, OVERWRITE_REPLACE);
+    WAIT(sender_is_throttled(o->send)); /* else the next one may be opened before it */
     rig.bandwidth = 0;
     next = start_file(small_path, false, OVERWRITE_REPLACE);
-    WAIT(sender_is_throttled(o->send) && next->last.phase == SEND_WAITING);
+    WAIT(next->last.phase == SEND_WAITING);
+    assert_true(sender_is_throttled(o->send));
     assert_false(sender_is_throttled(next->send));
     cancel(o, XFER_CANCELLED, false);
     WAIT(said(0, "MDEVMDEV")); /* and the next one has its own rate: none */
