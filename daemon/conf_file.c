@@ -5,10 +5,13 @@
  * handler of no line number unless it was built to.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <ini.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "daemon/conf_impl.h"
 #include "proto/limits.h"
@@ -102,17 +105,38 @@ static void allow_long_lines(void)
 #endif
 }
 
+/* A FIFO would be waited for, and the daemon with it. */
+static FILE *open_file(const char *path, struct xfer_error *err)
+{
+    int fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    struct stat st;
+    FILE *file = NULL;
+
+    if (fd < 0 || fstat(fd, &st) != 0)
+        error_set_errno(err, errno, "%s", path);
+    else if (!S_ISREG(st.st_mode) && !S_ISCHR(st.st_mode)) /* /dev/null is an empty one */
+        error_set(err, XFER_CONFIG, "%s: is no regular file", path);
+    else if ((file = fdopen(fd, "r")) == NULL)
+        error_set_errno(err, errno, "%s", path);
+    if (file == NULL) {
+        err->code = XFER_CONFIG;
+        if (fd >= 0)
+            close(fd);
+    }
+    return file;
+}
+
 int conf_read_file(struct conf *conf, const char *path, bool must_exist, struct xfer_error *err)
 {
     struct reading r = {.path = path, .conf = conf, .err = err};
+    struct xfer_error why = XFER_ERROR_INIT;
     int wrong;
 
-    r.file = fopen(path, "re");
+    r.file = open_file(path, &why);
+    if (r.file == NULL && why.sys_errno == ENOENT && !must_exist)
+        return 0;
     if (r.file == NULL) {
-        if (errno == ENOENT && !must_exist)
-            return 0;
-        error_set_errno(err, errno, "%s", path);
-        err->code = XFER_CONFIG;
+        *err = why;
         return -1;
     }
     allow_long_lines();

@@ -356,11 +356,15 @@ launched_again() {
 }
 
 @test "own daemon: a reading that hangs keeps nobody waiting but who asked for it" {
+    command -v strace >/dev/null || skip 'strace is not installed'
     config
     start_xferd -c "$D/conf"
     make_file "$D/f" 100
-    rm "$D/conf"
-    mkfifo "$D/conf"
+    config '[queue]' 'retries = 5'
+    strace -qq -f -p "$XFERD_PID" -P "$D/conf" -e trace=openat -e inject=openat:delay_enter=60s -o /dev/null 3>&- &
+    local tracer=$!
+    traced() { grep -q "^TracerPid:.*$tracer" "/proc/$XFERD_PID/status"; }
+    within 5 traced || skip 'this process may not be traced'
     "$XFERCTL" -s "$S" reload >"$D/said" 2>&1 3>&- &
     CLIENT=$!
     reads() { [ "$(ls "/proc/$XFERD_PID/task" | wc -l)" -gt 1 ]; } # a worker
@@ -369,11 +373,22 @@ launched_again() {
     kill -HUP "$XFERD_PID"
     fails 124 Timeout --timeout 100ms reload
     # what it waited for comes: all who wait are told
-    printf '[queue]\nretries = 5\n' >"$D/conf"
+    kill "$tracer"
+    wait "$tracer" || true
     client_ends
     [ "$status" -eq 0 ]
     [ "$(cat "$D/said")" = 'changed: queue.retries' ]
     [ "$(ctl --json send "$D/f" | jq .retries)" = 5 ]
-    # the other one reads, too: it hangs for good
     stop_xferd
+}
+
+@test "own daemon: a FIFO in the place of the file is refused, and the next reload works" {
+    config
+    start_xferd -c "$D/conf"
+    rm "$D/conf"
+    mkfifo "$D/conf"
+    fails 2 BadConfig reload
+    rm "$D/conf"
+    config '[queue]' 'retries = 6'
+    [ "$(reload)" = 'queue.retries | ' ]
 }

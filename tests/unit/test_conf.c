@@ -11,6 +11,7 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "daemon/conf.h"
@@ -295,6 +296,26 @@ static void a_missing_file_is_an_error_only_if_it_was_named(void **state)
     test_free(conf);
 }
 
+static void what_is_no_file_is_refused_and_not_waited_for(void **state)
+{
+    struct conf *conf = fresh();
+    struct xfer_error err = XFER_ERROR_INIT;
+    char fifo[] = "/tmp/test_conf_fifo_XXXXXX";
+
+    (void)state;
+    assert_non_null(mkdtemp(fifo));
+    assert_int_equal(conf_read_file(conf, fifo, false, &err), -1);
+    assert_int_equal(err.code, XFER_CONFIG);
+    assert_int_equal(rmdir(fifo), 0);
+    assert_int_equal(mkfifo(fifo, 0600), 0);
+    assert_int_equal(conf_read_file(conf, fifo, false, &err), -1);
+    assert_int_equal(err.code, XFER_CONFIG);
+    assert_non_null(strstr(err.text, fifo));
+    assert_int_equal(unlink(fifo), 0);
+    assert_int_equal(conf_read_file(conf, "/dev/null", true, &err), 0);
+    test_free(conf);
+}
+
 static void an_option_overrides_the_file_and_the_last_one_counts(void **state)
 {
     struct conf *conf = fresh();
@@ -482,6 +503,7 @@ int main(void)
         TEST(a_line_without_end_is_refused),
         TEST(a_value_that_does_not_fit_is_refused),
         TEST(a_missing_file_is_an_error_only_if_it_was_named),
+        TEST(what_is_no_file_is_refused_and_not_waited_for),
         TEST(an_option_overrides_the_file_and_the_last_one_counts),
         TEST(an_option_takes_its_value_as_it_is),
         TEST(options_of_the_wrong_form_are_refused),
