@@ -168,7 +168,7 @@ static bool put_rate(struct paper *p)
     units_format_size(s->sent_bytes, sent, sizeof(sent));
     units_format_size((int64_t)highest, most, sizeof(most));
     pen_format(&p->pen, NULL, "rate   %s/s", rate);
-    pen_format(&p->pen, NULL, ", at most %s/s, sent %s in %lld files  ", most, sent,
+    pen_format(&p->pen, NULL, ", peak %s/s, sent %s in %lld files  ", most, sent,
                (long long)s->sent_files);
     put_history(p, highest);
     return end_line(p);

@@ -239,7 +239,7 @@ void source_policy_destroy(struct source_policy *p)
 
 /* ---- what is refused ---- */
 
-#define CURE "what you can read yourself is handed over by 'xferctl send'"
+#define CURE "another user who can read it hands it over with 'xferctl send'"
 
 const char *source_policy_user(const struct source_policy *p)
 {
