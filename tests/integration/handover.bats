@@ -43,19 +43,6 @@ setup() {
 
 teardown() { [ -z "$D" ] || [ -z "$XFERD_PID" ] || end_test; }
 
-# as UID COMMAND...
-as() {
-    local uid=$1
-    shift
-    setpriv --reuid="$uid" --regid="$uid" --clear-groups -- "$@"
-}
-
-ctl_as() {
-    local uid=$1
-    shift
-    as "$uid" "$D/xferctl" -s "$S" "$@"
-}
-
 # as fails(), for that user
 fails_as() {
     local uid=$1 exit_code=$2 name=$3 status=0

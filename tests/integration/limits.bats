@@ -18,19 +18,6 @@ teardown() {
     check_shared
 }
 
-# as UID COMMAND...
-as() {
-    local uid=$1
-    shift
-    setpriv --reuid="$uid" --regid="$uid" --clear-groups -- "$@"
-}
-
-ctl_as() {
-    local uid=$1
-    shift
-    as "$uid" "$D/xferctl" -s "$S" "$@"
-}
-
 need_users() {
     [ "$(id -u)" -eq 0 ] || skip 'needs root'
     command -v setpriv >/dev/null || skip 'setpriv is not installed'

@@ -22,19 +22,6 @@ setup() {
 
 teardown() { [ -z "$D" ] || remove_place; }
 
-# as UID COMMAND...
-as() {
-    local uid=$1
-    shift
-    setpriv --reuid="$uid" --regid="$uid" --clear-groups -- "$@"
-}
-
-ctl_as() {
-    local uid=$1
-    shift
-    as "$uid" "$D/xferctl" -s "$S" "$@"
-}
-
 open_to_all() { start_xferd -o control.mode=0666 "$@"; }
 
 @test "a private socket refuses another user, by the kernel" {

@@ -124,6 +124,20 @@ fails() {
 # error_field JQ-EXPRESSION: of the error that fails() has met, below its data
 error_field() { jq -r ".error.data$1" <<<"$FAILURE"; }
 
+# as UID COMMAND...
+as() {
+    local uid=$1
+    shift
+    setpriv --reuid="$uid" --regid="$uid" --clear-groups -- "$@"
+}
+
+# ctl_as UID ARGUMENT...: with the copy of xferctl that a test has put into $D, where others can reach it
+ctl_as() {
+    local uid=$1
+    shift
+    as "$uid" "$D/xferctl" -s "$S" "$@"
+}
+
 # How many descriptors both ranks hold.
 descriptors() {
     local pids
