@@ -38,8 +38,21 @@ enum method_id {
 
 enum overwrite_mode {
     OVERWRITE_REPLACE,
-    OVERWRITE_NEVER
-}; /* numbers travel in META: append only */
+    OVERWRITE_NEVER,
+    OVERWRITE_CHANGED, /* what has another size or modification time */
+    OVERWRITE_NEWER    /* what is older */
+};                     /* numbers travel in META: append only */
+enum preserve {        /* bits; travel in META */
+                PRESERVE_MODE = 1,
+                PRESERVE_TIMES = 2,
+                PRESERVE_OWNER = 4,
+                PRESERVE_XATTR = 8,
+                PRESERVE_ACL = 16,
+                PRESERVE_LINKS = 32,
+                PRESERVE_SPARSE = 64,
+                PRESERVE_ALL = 127,
+                PRESERVE_DEFAULT = PRESERVE_MODE | PRESERVE_TIMES
+};
 enum sync_mode {
     SYNC_FILE,
     SYNC_BATCH,

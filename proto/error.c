@@ -53,6 +53,7 @@ static const struct xfer_error_info infos[XFER_CODE_COUNT] = {
     [XFER_STALLED] = {"Stalled", -32032, 1, true},
     [XFER_SOURCE_HANDLE_LOST] = {"SourceHandleLost", -32033, 1, false},
     [XFER_USER_LIMIT] = {"UserLimit", -32034, 1, true},
+    [XFER_INCOMPLETE] = {"Incomplete", -32035, 1, false},
 };
 
 static const char *const sides[XFER_SIDE_COUNT] = {

@@ -58,6 +58,7 @@ enum xfer_code {
     XFER_STALLED = 37,
     XFER_SOURCE_HANDLE_LOST = 38,
     XFER_USER_LIMIT = 39,
+    XFER_INCOMPLETE = 40,
     XFER_CODE_COUNT
 };
 

@@ -16,9 +16,12 @@
 #include "daemon/work/pool.h"
 #include "proto/control_method.h"
 #include "proto/error.h"
+#include "proto/wire.h"
 
+struct bucket;
 struct sender;
 struct send;
+struct walk_dir;
 
 enum send_phase {
     SEND_OPENING,
@@ -47,7 +50,18 @@ struct send_request {
     gid_t gid;
     const gid_t *groups; /* n_groups, copied */
     int n_groups;
-    bool as_owner; /* and with whose rights it is read */
+    bool as_owner;     /* and with whose rights it is read */
+    uint32_t preserve; /* of enum preserve */
+
+    /* An entry of a tree; else kind is WIRE_KIND_FILE and dir NULL. */
+    bool tree;
+    enum wire_kind kind;
+    struct walk_dir *dir;  /* a file is opened in it, by name, without following links; shared */
+    const char *name;      /* source then only names it to people; copied */
+    const struct stat *st; /* as the walk saw it: mode, owner and times of what is no file, inode of
+                              a file; copied */
+    const char *target;    /* of a symbolic or a hard link; copied */
+    struct bucket *rate;   /* of the whole job (bandwidth counts not); borrowed; NULL: none */
 };
 
 struct send_result {
@@ -55,7 +69,9 @@ struct send_result {
     uint64_t size;           /* of the whole file */
     uint64_t resumed;        /* of it, bytes that were there already and were not sent again */
     unsigned char digest[XFER_DIGEST_SIZE];
-    char stored[XFER_PATH_SIZE]; /* under which name beneath the root; "": under dest */
+    char stored[XFER_PATH_SIZE];        /* under which name beneath the root; "": under dest */
+    bool unchanged;                     /* it was there like that already */
+    char warning[XFER_ERROR_TEXT_SIZE]; /* what could not be preserved, and why; "": nothing */
 };
 
 struct send_progress {
