@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * See wire.h: the messages of the lanes. Those of the control communicator are in wire_control.c.
+ * See wire.h: the messages of the lanes but META (wire_meta.c). Those of the control communicator
+ * are in wire_control.c and wire_look.c.
  */
 #include "proto/wire.h"
 
@@ -9,114 +10,6 @@
 
 #include "proto/relpath.h"
 #include "proto/wire_bytes.h"
-
-/* ---- META ---- */
-
-/* flags */
-#define META_ASK    0x0001u
-#define META_CALLER 0x0002u
-
-static unsigned meta_flags(const struct wire_meta *m)
-{
-    return (m->ask ? META_ASK : 0) | (m->caller ? META_CALLER : 0);
-}
-
-size_t wire_meta_encode(const struct wire_meta *m, void *buf)
-{
-    struct wire_writer w = wire_begin(buf, WIRE_META, m->seq);
-
-    assert(m->path_len < XFER_PATH_SIZE && m->n_groups <= XFER_GROUPS_MAX);
-    wire_put_uint(&w, m->job, 8);
-    wire_put_uint(&w, m->file, 8);
-    wire_put_uint(&w, m->size, 8);
-    wire_put_uint(&w, (uint64_t)m->mtime_sec, 8);
-    wire_put_uint(&w, m->mtime_nsec, 4);
-    wire_put_uint(&w, m->mode, 4);
-    wire_put_uint(&w, m->overwrite, 1);
-    wire_put_uint(&w, m->sync, 1);
-    wire_put_uint(&w, meta_flags(m), 2);
-    wire_put_uint(&w, m->uid, 4);
-    wire_put_uint(&w, m->gid, 4);
-    wire_put_uint(&w, m->n_groups, 2);
-    for (uint32_t i = 0; i < m->n_groups; i++)
-        wire_put_uint(&w, m->groups[i], 4);
-    wire_put_uint(&w, m->path_len, 2);
-    wire_put_bytes(&w, m->path, m->path_len);
-    return wire_finish(&w);
-}
-
-/* 2^32 - 1 means "no change" to the calls that take them. */
-static bool is_id(uint32_t id)
-{
-    return id != UINT32_MAX;
-}
-
-static int get_owner(struct wire_reader *r, struct wire_meta *m, struct xfer_error *err)
-{
-    bool good;
-
-    m->uid = (uint32_t)wire_get_uint(r, 4);
-    m->gid = (uint32_t)wire_get_uint(r, 4);
-    m->n_groups = (uint32_t)wire_get_uint(r, 2);
-    if (m->n_groups > XFER_GROUPS_MAX)
-        return wire_bad(err, WIRE_META, "number of groups");
-    good = is_id(m->uid) && is_id(m->gid);
-    for (uint32_t i = 0; i < m->n_groups; i++) {
-        m->groups[i] = (uint32_t)wire_get_uint(r, 4);
-        good = good && is_id(m->groups[i]);
-    }
-    return good ? 0 : wire_bad(err, WIRE_META, "owner");
-}
-
-int wire_meta_decode(const void *buf, size_t len, struct wire_meta *m, struct xfer_error *err)
-{
-    struct wire_reader r;
-    uint64_t overwrite, sync, flags;
-
-    if (wire_open(&r, buf, len, WIRE_META, &m->seq, err))
-        return -1;
-    m->job = wire_get_uint(&r, 8);
-    m->file = wire_get_uint(&r, 8);
-    m->size = wire_get_uint(&r, 8);
-    m->mtime_sec = (int64_t)wire_get_uint(&r, 8);
-    m->mtime_nsec = (uint32_t)wire_get_uint(&r, 4);
-    m->mode = (uint32_t)wire_get_uint(&r, 4);
-    overwrite = wire_get_uint(&r, 1);
-    sync = wire_get_uint(&r, 1);
-    flags = wire_get_uint(&r, 2);
-    if (get_owner(&r, m, err))
-        return -1;
-    m->path_len = 0;
-    if (wire_get_string(&r, m->path, sizeof(m->path), &m->path_len))
-        return wire_bad(err, WIRE_META, "path");
-    if (wire_close(&r, WIRE_META, err))
-        return -1;
-    if (m->seq == 0)
-        return wire_bad(err, WIRE_META, "sequence number");
-    if (m->job == 0 || m->job > XFER_INTEGER_MAX)
-        return wire_bad(err, WIRE_META, "job number");
-    if (m->size > XFER_FILE_SIZE_MAX)
-        return wire_bad(err, WIRE_META, "file size");
-    if (m->mtime_nsec >= 1000000000)
-        return wire_bad(err, WIRE_META, "modification time");
-    if (m->mode > 07777)
-        return wire_bad(err, WIRE_META, "mode");
-    if (overwrite > OVERWRITE_NEVER || sync > SYNC_DEFAULT ||
-        (flags & ~(uint64_t)(META_ASK | META_CALLER)))
-        return wire_bad(err, WIRE_META, "option");
-    m->ask = flags & META_ASK;
-    m->caller = flags & META_CALLER;
-    if (m->n_groups > 0 && !m->caller)
-        return wire_bad(err, WIRE_META, "number of groups");
-    m->overwrite = (enum overwrite_mode)overwrite;
-    m->sync = (enum sync_mode)sync;
-    if (relpath_check(m->path, m->path_len, err)) {
-        error_prefix(err, "metadata");
-        err->code = XFER_PROTOCOL;
-        return -1;
-    }
-    return 0;
-}
 
 /* ---- VERDICT ---- */
 
@@ -164,6 +57,9 @@ int wire_verdict_decode(const void *buf, size_t len, struct wire_verdict *m, str
 
 /* ---- RECEIPT and REFUSAL ---- */
 
+/* flags */
+#define RECEIPT_UNCHANGED 0x0001u
+
 static size_t receipt_encode(const struct wire_receipt *m, enum wire_type type, void *buf)
 {
     struct wire_writer w = wire_begin(buf, type, m->seq);
@@ -172,15 +68,30 @@ static size_t receipt_encode(const struct wire_receipt *m, enum wire_type type, 
     wire_put_bytes(&w, m->digest, XFER_DIGEST_SIZE);
     wire_put_error(&w, &m->error, true);
     wire_put_string(&w, m->stored, XFER_PATH_SIZE - 1);
+    wire_put_uint(&w, m->unchanged ? RECEIPT_UNCHANGED : 0, 2);
+    wire_put_string(&w, m->warning, XFER_ERROR_TEXT_SIZE - 1);
     return wire_finish(&w);
 }
 
-/* Only of a file that is stored, and by the rule of paths. */
-static bool may_be_stored(const struct wire_receipt *m, size_t len)
+static int receipt_check(const struct wire_receipt *m, enum wire_type type, size_t stored_len,
+                         uint64_t flags, struct xfer_error *err)
 {
-    struct xfer_error err;
+    bool failed = m->error.code != XFER_OK;
+    struct xfer_error why;
 
-    return len == 0 || (m->error.code == XFER_OK && relpath_check(m->stored, len, &err) == 0);
+    if (m->seq == 0)
+        return wire_bad(err, type, "sequence number");
+    if (m->size > XFER_FILE_SIZE_MAX)
+        return wire_bad(err, type, "size");
+    if (type == WIRE_REFUSAL && !failed)
+        return wire_bad(err, type, "error: there is none");
+    if (stored_len > 0 && (failed || relpath_check(m->stored, stored_len, &why)))
+        return wire_bad(err, type, "path");
+    if ((flags & ~(uint64_t)RECEIPT_UNCHANGED) || (flags && failed))
+        return wire_bad(err, type, "option");
+    if (m->warning[0] && failed)
+        return wire_bad(err, type, "warning: it goes with what was stored and nothing else");
+    return 0;
 }
 
 static int receipt_decode(const void *buf, size_t len, enum wire_type type, struct wire_receipt *m,
@@ -188,6 +99,7 @@ static int receipt_decode(const void *buf, size_t len, enum wire_type type, stru
 {
     struct wire_reader r;
     size_t stored_len = 0;
+    uint64_t flags;
 
     if (wire_open(&r, buf, len, type, &m->seq, err))
         return -1;
@@ -197,16 +109,13 @@ static int receipt_decode(const void *buf, size_t len, enum wire_type type, stru
         return wire_bad(err, type, "error");
     if (wire_get_string(&r, m->stored, sizeof(m->stored), &stored_len))
         return wire_bad(err, type, "path");
-    if (wire_close(&r, type, err))
+    flags = wire_get_uint(&r, 2);
+    if (wire_get_string(&r, m->warning, sizeof(m->warning), NULL))
+        return wire_bad(err, type, "warning");
+    if (wire_close(&r, type, err) || receipt_check(m, type, stored_len, flags, err))
         return -1;
-    if (!may_be_stored(m, stored_len))
-        return wire_bad(err, type, "path");
-    if (m->seq == 0)
-        return wire_bad(err, type, "sequence number");
-    if (m->size > XFER_FILE_SIZE_MAX)
-        return wire_bad(err, type, "size");
-    if (type == WIRE_REFUSAL && m->error.code == XFER_OK)
-        return wire_bad(err, type, "error: there is none");
+    m->unchanged = flags & RECEIPT_UNCHANGED;
+    error_clean(m->warning);
     return 0;
 }
 
@@ -302,5 +211,101 @@ int wire_start_decode(const void *buf, size_t len, struct wire_start *m, struct 
         return wire_bad(err, WIRE_START, "sequence number");
     if (m->offset > XFER_FILE_SIZE_MAX)
         return wire_bad(err, WIRE_START, "offset");
+    return 0;
+}
+
+/* ---- ATTRS ---- */
+
+size_t wire_attrs_encode(const struct wire_attrs *m, void *buf)
+{
+    struct wire_writer w = wire_begin(buf, WIRE_ATTRS, m->seq);
+
+    assert(m->len <= XFER_ATTRS_PIECE);
+    wire_put_uint(&w, m->offset, 4);
+    wire_put_uint(&w, m->len, 4);
+    wire_put_bytes(&w, m->data, m->len);
+    return wire_finish(&w);
+}
+
+int wire_attrs_decode(const void *buf, size_t len, struct wire_attrs *m, struct xfer_error *err)
+{
+    struct wire_reader r;
+
+    if (wire_open(&r, buf, len, WIRE_ATTRS, &m->seq, err))
+        return -1;
+    m->offset = (uint32_t)wire_get_uint(&r, 4);
+    m->len = (uint32_t)wire_get_uint(&r, 4);
+    if (m->len > XFER_ATTRS_PIECE)
+        return wire_bad(err, WIRE_ATTRS, "number of bytes");
+    m->data = wire_get_bytes(&r, m->len);
+    if (wire_close(&r, WIRE_ATTRS, err))
+        return -1;
+    if (m->seq == 0)
+        return wire_bad(err, WIRE_ATTRS, "sequence number");
+    if (m->len == 0)
+        return wire_bad(err, WIRE_ATTRS, "number of bytes");
+    if (m->offset > XFER_ATTRS_MAX - m->len)
+        return wire_bad(err, WIRE_ATTRS, "offset");
+    return 0;
+}
+
+/* ---- MAP ---- */
+
+size_t wire_map_encode(const struct wire_map *m, void *buf)
+{
+    struct wire_writer w = wire_begin(buf, WIRE_MAP, m->seq);
+
+    assert(m->n <= XFER_MAP_MAX);
+    wire_put_uint(&w, m->more, 4);
+    wire_put_uint(&w, m->n, 4);
+    for (uint32_t i = 0; i < m->n; i++) {
+        wire_put_uint(&w, m->extents[i].offset, 8);
+        wire_put_uint(&w, m->extents[i].length, 8);
+    }
+    return wire_finish(&w);
+}
+
+/* One after the other, not empty, and none beyond what a file can have. */
+static bool extents_ascend(const struct wire_map *m)
+{
+    uint64_t end = 0;
+
+    for (uint32_t i = 0; i < m->n; i++) {
+        const struct wire_extent *e = &m->extents[i];
+
+        if (e->offset < end || e->length == 0 || e->offset > XFER_FILE_SIZE_MAX ||
+            e->length > XFER_FILE_SIZE_MAX - e->offset)
+            return false;
+        end = e->offset + e->length;
+    }
+    return true;
+}
+
+int wire_map_decode(const void *buf, size_t len, struct wire_map *m, struct xfer_error *err)
+{
+    struct wire_reader r;
+    uint64_t more;
+
+    if (wire_open(&r, buf, len, WIRE_MAP, &m->seq, err))
+        return -1;
+    more = wire_get_uint(&r, 4);
+    m->n = (uint32_t)wire_get_uint(&r, 4);
+    if (m->n > XFER_MAP_MAX)
+        return wire_bad(err, WIRE_MAP, "number of pieces");
+    for (uint32_t i = 0; i < m->n; i++) {
+        m->extents[i].offset = wire_get_uint(&r, 8);
+        m->extents[i].length = wire_get_uint(&r, 8);
+    }
+    if (wire_close(&r, WIRE_MAP, err))
+        return -1;
+    if (m->seq == 0)
+        return wire_bad(err, WIRE_MAP, "sequence number");
+    if (more > 1)
+        return wire_bad(err, WIRE_MAP, "option");
+    if (more && m->n == 0)
+        return wire_bad(err, WIRE_MAP, "number of pieces: there are none, and more to follow");
+    if (!extents_ascend(m))
+        return wire_bad(err, WIRE_MAP, "pieces");
+    m->more = more;
     return 0;
 }

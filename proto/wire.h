@@ -16,7 +16,7 @@
 #include "proto/error.h"
 #include "proto/limits.h"
 
-#define WIRE_VERSION     2
+#define WIRE_VERSION     3
 #define WIRE_HEADER_SIZE 24
 
 /* MPI tags. On a lane's communicator: */
@@ -272,6 +272,10 @@ size_t wire_go_encode(const struct wire_go *m, void *buf);
 size_t wire_start_encode(const struct wire_start *m, void *buf);
 size_t wire_partials_encode(const struct wire_jobs *m, void *buf);
 size_t wire_forget_encode(const struct wire_jobs *m, void *buf);
+size_t wire_attrs_encode(const struct wire_attrs *m, void *buf);
+size_t wire_map_encode(const struct wire_map *m, void *buf);
+size_t wire_look_encode(const struct wire_look *m, void *buf);
+size_t wire_looked_encode(const struct wire_looked *m, void *buf);
 
 /* Decoders: 0, or -1 with XFER_PROTOCOL and what is wrong. */
 int wire_meta_decode(const void *buf, size_t len, struct wire_meta *m, struct xfer_error *err);
@@ -289,5 +293,9 @@ int wire_go_decode(const void *buf, size_t len, struct wire_go *m, struct xfer_e
 int wire_start_decode(const void *buf, size_t len, struct wire_start *m, struct xfer_error *err);
 int wire_partials_decode(const void *buf, size_t len, struct wire_jobs *m, struct xfer_error *err);
 int wire_forget_decode(const void *buf, size_t len, struct wire_jobs *m, struct xfer_error *err);
+int wire_attrs_decode(const void *buf, size_t len, struct wire_attrs *m, struct xfer_error *err);
+int wire_map_decode(const void *buf, size_t len, struct wire_map *m, struct xfer_error *err);
+int wire_look_decode(const void *buf, size_t len, struct wire_look *m, struct xfer_error *err);
+int wire_looked_decode(const void *buf, size_t len, struct wire_looked *m, struct xfer_error *err);
 
 #endif

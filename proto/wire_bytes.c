@@ -61,10 +61,21 @@ const unsigned char *wire_get_bytes(struct wire_reader *r, size_t len)
 /* ---- header ---- */
 
 static const char *const type_names[] = {
-    [WIRE_META] = "metadata",       [WIRE_VERDICT] = "verdict", [WIRE_RECEIPT] = "receipt",
-    [WIRE_REFUSAL] = "refusal",     [WIRE_HELLO] = "hello",     [WIRE_STOP] = "stop",
-    [WIRE_HEARTBEAT] = "heartbeat", [WIRE_GO] = "go-ahead",     [WIRE_START] = "start",
-    [WIRE_PARTIALS] = "partials",   [WIRE_FORGET] = "forget",
+    [WIRE_META] = "metadata",
+    [WIRE_VERDICT] = "verdict",
+    [WIRE_RECEIPT] = "receipt",
+    [WIRE_REFUSAL] = "refusal",
+    [WIRE_HELLO] = "hello",
+    [WIRE_STOP] = "stop",
+    [WIRE_HEARTBEAT] = "heartbeat",
+    [WIRE_GO] = "go-ahead",
+    [WIRE_START] = "start",
+    [WIRE_PARTIALS] = "partials",
+    [WIRE_FORGET] = "forget",
+    [WIRE_ATTRS] = "attributes",
+    [WIRE_MAP] = "map",
+    [WIRE_LOOK] = "look",
+    [WIRE_LOOKED] = "answer to a look",
 };
 
 struct wire_writer wire_begin(void *buf, enum wire_type type, uint64_t seq)
@@ -124,6 +135,16 @@ int wire_open(struct wire_reader *r, const void *buf, size_t len, enum wire_type
     if (zero1 || zero2)
         return error_set(err, XFER_PROTOCOL, "%s: reserved bits are set", name);
     return 0;
+}
+
+int wire_open_control(struct wire_reader *r, const void *buf, size_t len, enum wire_type type,
+                      struct xfer_error *err)
+{
+    uint64_t seq;
+
+    if (wire_open(r, buf, len, type, &seq, err))
+        return -1;
+    return seq == 0 ? 0 : wire_bad(err, type, "sequence number: there is none");
 }
 
 int wire_close(const struct wire_reader *r, enum wire_type type, struct xfer_error *err)
@@ -211,4 +232,34 @@ void wire_get_digest(struct wire_reader *r, unsigned char digest[XFER_DIGEST_SIZ
     memset(digest, 0, XFER_DIGEST_SIZE);
     if (p)
         memcpy(digest, p, XFER_DIGEST_SIZE);
+}
+
+void wire_put_owner(struct wire_writer *w, uint32_t uid, uint32_t gid, const uint32_t *groups,
+                    uint32_t n_groups)
+{
+    assert(n_groups <= XFER_GROUPS_MAX);
+    wire_put_uint(w, uid, 4);
+    wire_put_uint(w, gid, 4);
+    wire_put_uint(w, n_groups, 2);
+    for (uint32_t i = 0; i < n_groups; i++)
+        wire_put_uint(w, groups[i], 4);
+}
+
+int wire_get_owner(struct wire_reader *r, enum wire_type type, const struct wire_owner *owner,
+                   struct xfer_error *err)
+{
+    uint32_t n;
+    bool good;
+
+    *owner->uid = (uint32_t)wire_get_uint(r, 4);
+    *owner->gid = (uint32_t)wire_get_uint(r, 4);
+    *owner->n_groups = n = (uint32_t)wire_get_uint(r, 2);
+    if (n > XFER_GROUPS_MAX)
+        return wire_bad(err, type, "number of groups");
+    good = wire_is_id(*owner->uid) && wire_is_id(*owner->gid);
+    for (uint32_t i = 0; i < n; i++) {
+        owner->groups[i] = (uint32_t)wire_get_uint(r, 4);
+        good = good && wire_is_id(owner->groups[i]);
+    }
+    return good ? 0 : wire_bad(err, type, "owner");
 }

@@ -1,22 +1,13 @@
 /* SPDX-License-Identifier: MIT
  *
- * See wire.h: the messages of the control communicator, which belong to no file.
+ * See wire.h: the messages of the control communicator, which belong to no file, but for those
+ * about trees (wire_look.c).
  */
 #include <assert.h>
 #include <string.h>
 
 #include "proto/wire.h"
 #include "proto/wire_bytes.h"
-
-static int open_control(struct wire_reader *r, const void *buf, size_t len, enum wire_type type,
-                        struct xfer_error *err)
-{
-    uint64_t seq;
-
-    if (wire_open(r, buf, len, type, &seq, err))
-        return -1;
-    return seq == 0 ? 0 : wire_bad(err, type, "sequence number: there is none");
-}
 
 /* ---- HELLO ---- */
 
@@ -48,7 +39,7 @@ int wire_hello_decode(const void *buf, size_t len, struct wire_hello *m, struct 
     const unsigned char *id;
     uint64_t flags;
 
-    if (open_control(&r, buf, len, WIRE_HELLO, err))
+    if (wire_open_control(&r, buf, len, WIRE_HELLO, err))
         return -1;
     m->version = (uint32_t)wire_get_uint(&r, 4);
     m->lanes = (uint32_t)wire_get_uint(&r, 4);
@@ -106,7 +97,7 @@ int wire_heartbeat_decode(const void *buf, size_t len, struct wire_heartbeat *m,
     struct wire_reader r;
     uint64_t answer, zero;
 
-    if (open_control(&r, buf, len, WIRE_HEARTBEAT, err))
+    if (wire_open_control(&r, buf, len, WIRE_HEARTBEAT, err))
         return -1;
     m->number = wire_get_uint(&r, 8);
     answer = wire_get_uint(&r, 4);
@@ -133,13 +124,14 @@ int wire_stop_decode(const void *buf, size_t len, struct wire_stop *m, struct xf
 {
     struct wire_reader r;
 
-    if (open_control(&r, buf, len, WIRE_STOP, err))
+    if (wire_open_control(&r, buf, len, WIRE_STOP, err))
         return -1;
     m->reserved = (uint32_t)wire_get_uint(&r, 4);
     if (wire_close(&r, WIRE_STOP, err))
         return -1;
     return 0;
 }
+
 /* ---- PARTIALS, FORGET ---- */
 
 static size_t jobs_encode(const struct wire_jobs *m, enum wire_type type, void *buf)
@@ -160,7 +152,7 @@ static int jobs_decode(const void *buf, size_t len, enum wire_type type, struct 
     struct wire_reader r;
     uint64_t zero;
 
-    if (open_control(&r, buf, len, type, err))
+    if (wire_open_control(&r, buf, len, type, err))
         return -1;
     m->n = (uint32_t)wire_get_uint(&r, 4);
     zero = wire_get_uint(&r, 4);

@@ -47,7 +47,8 @@ static void write_run(struct work *work)
 static void forget_result(struct wire_receipt *receipt)
 {
     receipt->size = 0;
-    receipt->stored[0] = '\0';
+    receipt->stored[0] = receipt->warning[0] = '\0';
+    receipt->unchanged = false;
     memset(receipt->digest, 0, sizeof receipt->digest);
 }
 

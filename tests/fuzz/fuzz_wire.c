@@ -22,7 +22,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static unsigned char out[XFER_MESSAGE_MAX];
     struct xfer_error err = XFER_ERROR_INIT;
-    union {
+    static union {
         struct wire_meta meta;
         struct wire_verdict verdict;
         struct wire_receipt receipt;
@@ -32,13 +32,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         struct wire_go go;
         struct wire_start start;
         struct wire_jobs jobs;
+        struct wire_attrs attrs;
+        struct wire_map map;
+        struct wire_look look;
+        struct wire_looked looked;
     } m;
     const uint8_t *msg = data + 1;
     size_t len = size - 1;
 
     if (size == 0)
         return 0;
-    switch (data[0] % 11) {
+    switch (data[0] % 15) {
     case 0:
         if (wire_meta_decode(msg, len, &m.meta, &err) == 0)
             same(msg, len, out, wire_meta_encode(&m.meta, out));
@@ -52,7 +56,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             size_t again = wire_receipt_encode(&m.receipt, out);
             /* where there is no error all of it is the same, with the place at its end */
             bool whole = m.receipt.error.code == XFER_OK && m.receipt.error.text[0] == '\0' &&
-                         m.receipt.error.path[0] == '\0';
+                         m.receipt.error.path[0] == '\0' && m.receipt.warning[0] == '\0';
 
             same(msg, whole ? len : 48, out, whole || again < 48 ? again : 48);
         }
@@ -83,6 +87,26 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     case 9:
         if (wire_forget_decode(msg, len, &m.jobs, &err) == 0)
             same(msg, len, out, wire_forget_encode(&m.jobs, out));
+        break;
+    case 10:
+        if (wire_attrs_decode(msg, len, &m.attrs, &err) == 0)
+            same(msg, len, out, wire_attrs_encode(&m.attrs, out));
+        break;
+    case 11:
+        if (wire_map_decode(msg, len, &m.map, &err) == 0)
+            same(msg, len, out, wire_map_encode(&m.map, out));
+        break;
+    case 12:
+        if (wire_look_decode(msg, len, &m.look, &err) == 0) {
+            same(msg, len, out, wire_look_encode(&m.look, out));
+            m.look.n--; /* what came has room */
+            if (!wire_look_has_room(&m.look, strlen(m.look.entries[m.look.n].name)))
+                abort();
+        }
+        break;
+    case 13:
+        if (wire_looked_decode(msg, len, &m.looked, &err) == 0)
+            same(msg, len, out, wire_looked_encode(&m.looked, out));
         break;
     default:
         (void)wire_stop_decode(msg, len, &m.stop, &err);

@@ -1130,3 +1130,19 @@ rows = re.findall(r'\{"(\w+)", (-\d+), (\d+), (true|false)\}', text)
 equal({name: (int(code), int(exit_code), retryable == "true") for name, code, exit_code, retryable in rows}, documented_errors())
 END
 }
+
+@test "the tags, types and version of the link are those of wire.h" {
+    py <<'END'
+import re
+top = os.environ["top_srcdir"]
+header = open(top + "/proto/wire.h", encoding="utf-8").read()
+text = open(top + "/proto/PROTOCOL.md", encoding="utf-8").read()
+tags = {(name, int(n)) for name, n in re.findall(r"WIRE_TAG_([A-Z]+) =\s+(\d+)", header)}
+told = {(name, int(n)) for n, name in re.findall(r"^\| (\d+) \| [^|]*\(([A-Z]+)\)[^|]*\| [^|]* \| (?:a lane|world) \|$", text, re.M)}
+equal(told - {("END", 2)}, tags)
+types = re.search(r"enum wire_type \{(.*?)\};", header, re.S)[1].replace(" = 1", "").replace("WIRE_", "").split(",")
+row = re.search(r"^\| 5 \| 1 \| type: (.*) \|$", text, re.M)[1]
+equal([f"{i} {name.strip()}" for i, name in enumerate(types, 1)], row.split(", "))
+equal(re.search(r"version: (\d+) \|", text)[1], re.search(r"WIRE_VERSION +(\d+)", header)[1])
+END
+}
