@@ -250,11 +250,29 @@ static void on_link_forget(void *user, const uint64_t *jobs, unsigned n)
         receiving_forget(r->receiving, jobs, n);
 }
 
+static void on_link_look(void *user, const struct wire_look *look)
+{
+    struct rank *r = user;
+
+    if (r->receiving)
+        receiving_look(r->receiving, look);
+}
+
+static void on_link_looked(void *user, const struct wire_looked *looked)
+{
+    struct rank *r = user;
+
+    if (r->sender)
+        sender_looked(r->sender, looked);
+}
+
 const struct link_events rank_link_events = {
     .stop = on_link_stop,
     .broken = on_link_broken,
     .partials = on_link_partials,
     .forget = on_link_forget,
+    .look = on_link_look,
+    .looked = on_link_looked,
 };
 
 /* ---- signals ---- */

@@ -199,6 +199,19 @@ void receiving_forget(struct receiving *r, const uint64_t *jobs, unsigned n)
     strand_submit(r->sweeping, &f->work);
 }
 
+/* ---- looks ---- */
+
+void receiving_look(struct receiving *r, const struct wire_look *look)
+{
+    struct wire_looked looked = {.number = look->number, .n = look->n};
+
+    for (uint32_t i = 0; i < look->n; i++) {
+        looked.entries[i].result = WIRE_LOOKED_FAILED;
+        looked.entries[i].code = XFER_INTERNAL;
+    }
+    link_send_looked(r->link, &looked);
+}
+
 /* ---- life ---- */
 
 struct receiving *receiving_create(struct ev_loop *loop, struct link *link, struct store *store,

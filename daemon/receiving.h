@@ -23,6 +23,9 @@ struct receiving *receiving_create(struct ev_loop *loop, struct link *link, stru
 /* The peer needs nothing of these jobs any more (link_events.forget): remove it, on a worker. */
 void receiving_forget(struct receiving *r, const uint64_t *jobs, unsigned n);
 
+/* The peer asks what is at these names (link_events.look): an answer follows. */
+void receiving_look(struct receiving *r, const struct wire_look *look);
+
 /* After pool_drain(). What is unfinished is removed, but for what can be gone on with. NULL is
  * fine.
  */

@@ -92,7 +92,7 @@ static bool link_expecting(void *user)
 {
     struct link *link = user;
 
-    if (link->number != 0)
+    if (link->number != 0 || (link->options.rank == 0 && link->n_looks > 0))
         return true;
     for (unsigned i = 0; i < link->n_lanes; i++)
         if (lane_expecting(link->lanes[i]))

@@ -47,6 +47,11 @@ struct link_events {          /* on the loop's thread */
      * NULL: nobody cares */
     void (*partials)(void *user, const uint64_t *jobs, unsigned n);
     void (*forget)(void *user, const uint64_t *jobs, unsigned n);
+    /* rank 1: entries of a directory that the peer asks for; each is to be answered once, by
+     * link_send_looked(), in whatever order. rank 0: such an answer, with the number and as many
+     * entries as a look that was sent. NULL: nobody is there, and a look breaks the link */
+    void (*look)(void *user, const struct wire_look *look);
+    void (*looked)(void *user, const struct wire_looked *looked);
 };
 
 /* The handshake (bounded, blocking; both ranks call it), then the lanes; the watchers are started.
@@ -85,6 +90,14 @@ int link_ping(struct link *link, void (*done)(void *user, double round_trip), vo
  * sent in as many messages as that takes. */
 void link_send_partials(struct link *link, const uint64_t *jobs, size_t n);
 void link_send_forget(struct link *link, const uint64_t *jobs, size_t n);
+
+/* How many more looks rank 0 may send now: at most XFER_LOOKS_MAX are unanswered, of all jobs
+ * together. */
+unsigned link_look_room(const struct link *link);
+/* Both are copied. Rank 0: only with room; the number counts up from 1 with each look of this link.
+ * Rank 1: only for a look that came, with its number and its number of entries. */
+void link_send_look(struct link *link, const struct wire_look *look);
+void link_send_looked(struct link *link, const struct wire_looked *looked);
 
 /* Send STOP to the peer. */
 void link_stop(struct link *link);

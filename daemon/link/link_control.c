@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * The control messages of a link that runs: heartbeats (and the pings that ride on them), stop, and
- * of which jobs rank 1 holds something.
+ * The control messages of a link that runs: heartbeats (and the pings that ride on them), stop, of
+ * which jobs rank 1 holds something, looks and their answers.
  */
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -79,7 +80,6 @@ static int on_heartbeat(struct link *link, const void *msg, size_t len, struct x
     return 0;
 }
 
-/* PARTIALS goes to rank 0 and FORGET to rank 1, never the other way. */
 static int on_jobs(struct link *link, int tag, const void *msg, size_t len, struct xfer_error *err)
 {
     bool partials = tag == WIRE_TAG_PARTIALS;
@@ -90,12 +90,105 @@ static int on_jobs(struct link *link, int tag, const void *msg, size_t len, stru
     if (partials ? wire_partials_decode(msg, len, &jobs, err)
                  : wire_forget_decode(msg, len, &jobs, err))
         return -1;
-    if (partials != (link->options.rank == 0))
-        return error_set(err, XFER_PROTOCOL, "a control message with tag %d for rank %d", tag,
-                         link->options.rank);
     if (told)
         told(link->user, jobs.jobs, jobs.n);
     return 0;
+}
+
+/* ---- looks ---- */
+
+static bool add_look(struct link *link, const struct wire_look *look)
+{
+    if (look->number != link->last_look + 1 || link->n_looks >= XFER_LOOKS_MAX)
+        return false;
+    link->last_look = look->number;
+    for (unsigned i = 0; i < XFER_LOOKS_MAX; i++) {
+        if (link->looks[i].number == 0) {
+            link->looks[i].number = look->number;
+            link->looks[i].n = look->n;
+            link->n_looks++;
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool remove_look(struct link *link, const struct wire_looked *looked)
+{
+    for (unsigned i = 0; i < XFER_LOOKS_MAX; i++) {
+        if (link->looks[i].number == looked->number) {
+            link->looks[i].number = 0;
+            link->n_looks--;
+            return link->looks[i].n == looked->n;
+        }
+    }
+    return false;
+}
+
+static int on_look(struct link *link, const void *msg, size_t len, struct xfer_error *err)
+{
+    struct wire_look look;
+
+    if (wire_look_decode(msg, len, &look, err))
+        return -1;
+    if (link->n_looks >= XFER_LOOKS_MAX)
+        return error_set(err, XFER_PROTOCOL, "more than %d looks are unanswered", XFER_LOOKS_MAX);
+    if (!add_look(link, &look))
+        return error_set(err, XFER_PROTOCOL, "look has number %llu, %llu was expected",
+                         (unsigned long long)look.number, (unsigned long long)link->last_look + 1);
+    if (!link->events->look)
+        return error_set(err, XFER_PROTOCOL, "a look came, and nobody is there for it");
+    link->events->look(link->user, &look);
+    return 0;
+}
+
+static int on_looked(struct link *link, const void *msg, size_t len, struct xfer_error *err)
+{
+    struct wire_looked looked;
+
+    if (wire_looked_decode(msg, len, &looked, err))
+        return -1;
+    if (!remove_look(link, &looked))
+        return error_set(err, XFER_PROTOCOL, "an answer to no look, or with other entries");
+    if (link->events->looked)
+        link->events->looked(link->user, &looked);
+    return 0;
+}
+
+unsigned link_look_room(const struct link *link)
+{
+    return XFER_LOOKS_MAX - link->n_looks;
+}
+
+void link_send_look(struct link *link, const struct wire_look *look)
+{
+    unsigned char msg[XFER_MESSAGE_MAX];
+    bool added = add_look(link, look);
+
+    assert(added);
+    (void)added;
+    control_send(link, WIRE_TAG_LOOK, msg, wire_look_encode(look, msg));
+}
+
+void link_send_looked(struct link *link, const struct wire_looked *looked)
+{
+    unsigned char msg[XFER_MESSAGE_MAX];
+    bool removed = remove_look(link, looked);
+
+    assert(removed);
+    (void)removed;
+    control_send(link, WIRE_TAG_LOOKED, msg, wire_looked_encode(looked, msg));
+}
+
+/* ---- what comes ---- */
+
+/* What goes one way only: not to us? */
+static bool is_misled(const struct link *link, int tag)
+{
+    bool to_0 = tag == WIRE_TAG_PARTIALS || tag == WIRE_TAG_LOOKED;
+    bool to_1 = tag == WIRE_TAG_FORGET || tag == WIRE_TAG_LOOK;
+
+    return link->options.rank == 0 ? to_1 : to_0;
 }
 
 static int on_control(struct link *link, int tag, const void *msg, size_t len,
@@ -103,6 +196,9 @@ static int on_control(struct link *link, int tag, const void *msg, size_t len,
 {
     struct wire_stop stop;
 
+    if (is_misled(link, tag))
+        return error_set(err, XFER_PROTOCOL, "a control message with tag %d for rank %d", tag,
+                         link->options.rank);
     switch (tag) {
     case WIRE_TAG_HEARTBEAT:
         return on_heartbeat(link, msg, len, err);
@@ -114,6 +210,10 @@ static int on_control(struct link *link, int tag, const void *msg, size_t len,
     case WIRE_TAG_PARTIALS:
     case WIRE_TAG_FORGET:
         return on_jobs(link, tag, msg, len, err);
+    case WIRE_TAG_LOOK:
+        return on_look(link, msg, len, err);
+    case WIRE_TAG_LOOKED:
+        return on_looked(link, msg, len, err);
     default:
         return error_set(err, XFER_PROTOCOL, "a control message with tag %d", tag);
     }

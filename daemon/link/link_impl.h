@@ -41,6 +41,13 @@ struct link {
     struct ping *pings, *pings_next; /* told by the answer under way; by the one after it */
     uint64_t free_bytes, total_bytes;
 
+    struct {
+        uint64_t number; /* 0: none */
+        uint32_t n;
+    } looks[XFER_LOOKS_MAX]; /* that are not answered yet: by us (rank 1) or to us (rank 0) */
+    unsigned n_looks;
+    uint64_t last_look;
+
     bool failed, told;
     struct xfer_error why;
 };

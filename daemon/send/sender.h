@@ -108,6 +108,9 @@ void sender_set_limits(struct sender *s, int64_t bandwidth, int64_t file_size);
 unsigned sender_room(const struct sender *s);
 unsigned sender_active(const struct sender *s);
 
+/* An answer of the receiver to a look (link_events.looked). */
+void sender_looked(struct sender *s, const struct wire_looked *looked);
+
 /* Begin a file. NULL: no room or no memory. */
 struct send *sender_start(struct sender *s, const struct send_request *request,
                           const struct send_events *events, void *user, struct xfer_error *err);
