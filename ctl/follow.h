@@ -35,13 +35,15 @@ struct follow_item {
     int64_t job;               /* 0: not yet known */
     enum follow_step step;
     uint64_t sent_at;         /* where its submit begins among the bytes of the connection */
-    char *json;               /* the job object as it came; NULL: none */
+    char *json;               /* the job object as it came, but for "existing"; NULL: none */
     struct xfer_error *error; /* why there is no object */
     char *error_text;         /* the same as the daemon sent it, or NULL */
     int exit_code;
     bool handle;          /* the job hangs on a file that was handed over */
     char *hand;           /* retry: path of the file to be handed over, or NULL. Owned. */
     bool known;           /* the daemon has told of this job */
+    bool answered;        /* its submit was, at the first time of asking */
+    bool existing;        /* and that answer said that the job was there before */
     bool unanswered;      /* the connection broke after a request for it had left, which may have
                              been carried out */
     enum job_state state; /* as last heard */

@@ -158,7 +158,9 @@ static void end_with_job(struct follow *f, struct follow_item *item, const struc
                          const char *json)
 {
     free(item->json);
-    item->json = strdup(json);
+    /* Only the answer to the submit tells whether the job was there before: not that to a wait, nor
+     * that to a submit that was repeated and so may have met the job of the first. */
+    item->json = item->answered ? control_job_with_existing(json, item->existing) : strdup(json);
     if (job_is_enough(f))
         end_item(f, item, 0);
     else if (item->exit_code && job->state == JOB_CANCELLED)
@@ -200,8 +202,13 @@ static int took_job(struct follow *f, enum request_kind kind, size_t index, cons
 
     if (control_job_parse(result, &job, err))
         return -1;
-    if (kind == ASK_SUBMIT)
+    if (kind == ASK_SUBMIT) {
+        if (item->job == 0 && !item->unanswered) {
+            item->answered = true;
+            item->existing = job.existing;
+        }
         item->job = job.job;
+    }
     item->known = true;
     item->handle = job.handle;
     follow_tell_progress(f, item, job.bytes_done, job.bytes_total, job.rate, job.state);

@@ -166,6 +166,10 @@ int control_stats_parse(const char *json, struct control_stats *stats, struct xf
 int control_queue_parse(const char *json, struct control_queue *queue, struct xfer_error *err);
 int control_limits_parse(const char *json, struct control_limits *limits, struct xfer_error *err);
 int control_reload_parse(const char *json, struct control_reload *reload, struct xfer_error *err);
+/* The text of a job object that control_job_parse() took, with that value of "existing" and
+ * otherwise byte by byte the same; one without that member stays as it is. The caller frees it;
+ * NULL: no memory. */
+char *control_job_with_existing(const char *json, bool existing);
 /* The job objects of {"jobs":[...]} as JSON texts: *jobs is an array of *n strings, each and the
  * array freed by the caller. */
 int control_job_list_parse(const char *json, char ***jobs, size_t *n, struct xfer_error *err);

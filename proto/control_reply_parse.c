@@ -305,6 +305,19 @@ int control_stats_parse(const char *json, struct control_stats *stats, struct xf
     return rc;
 }
 
+char *control_job_with_existing(const char *json, bool existing)
+{
+    struct json_slice value;
+    char *text;
+
+    if (!json_member(json, strlen(json), "existing", &value))
+        return strdup(json);
+    if (asprintf(&text, "%.*s%s%s", (int)(value.text - json), json, existing ? "true" : "false",
+                 value.text + value.len) == -1)
+        return NULL;
+    return text;
+}
+
 static void free_texts(char **texts, size_t n)
 {
     for (size_t i = 0; i < n; i++)

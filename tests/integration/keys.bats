@@ -37,6 +37,26 @@ existing() { ctl --json send "$@" | jq -c '[.job, .existing]'; }
     only_files
 }
 
+@test "a send that waits for a job that was there before says so when it has ended" {
+    local first again
+    ctl pause
+    JOB=$(ctl send --no-wait --key "$K" "$T/f")
+    "$XFERCTL" -s "$S" --json send --key "$K" "$T/f" >"$T/again" 2>"$T/again.notes" 3>&- &
+    again=$!
+    "$XFERCTL" -s "$S" --json send --key "$K-new" "$T/g" >"$T/first" 2>"$T/first.notes" 3>&- &
+    first=$!
+    # what is said once the end is waited for
+    within 10 grep -q paused "$T/again.notes"
+    within 10 grep -q paused "$T/first.notes"
+    ctl resume
+    wait "$again"
+    wait "$first"
+    [ "$(jq -c '[.job, .existing, .state]' "$T/again")" = "[$JOB,true,\"done\"]" ]
+    [ "$(jq -c '[.existing, .state]' "$T/first")" = '[false,"done"]' ]
+    # nobody else is told so
+    [ "$(ctl --json wait "$JOB" | jq .existing)" = false ]
+}
+
 @test "a job that has failed or was cancelled is told as what it is, and is not run again but by retry" {
     fails 5 NoSuchFile send --key "$K" "$T/none"
     JOB=$(jq .job <<<"$FAILURE")

@@ -239,6 +239,22 @@ holds(out, "3  done")
 END
 }
 
+@test "that a job was there before is what the first answer said, over a lost connection, too" {
+    play <<'END'
+for existing in True, False:
+    stage = Stage("--json", "send", "/data/a", "--key=k")
+    c = stage.accept().greeted()
+    c.answer(c.asked("transfer.submit"), job(3, existing=existing))
+    c.asked("transfer.wait")
+    c.close()
+    c = stage.accept().greeted()
+    c.answer(c.asked("transfer.wait"), job(3, "done", existing=False))
+    out, err = stage.ends(0)
+    equal(json.loads(out)["existing"], existing)
+    stage.leave()
+END
+}
+
 @test "a refusal of new jobs does not say that a submission whose answer was lost was not queued" {
     play <<'END'
 for name, code in ("Draining", -32004), ("QueueFull", -32005), ("NoSpace", -32015):

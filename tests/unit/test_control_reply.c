@@ -363,6 +363,26 @@ static void a_broken_job_is_a_protocol_error(void **state)
     }
 }
 
+static void assert_existing(const char *json, bool existing, const char *expected)
+{
+    char *text = control_job_with_existing(json, existing);
+
+    assert_string_equal(text, expected);
+    free(text);
+}
+
+static void whether_a_job_existed_can_be_put_into_its_text(void **state)
+{
+    (void)state;
+    assert_existing("{\"job\":1,\"existing\":false,\"n\":1e0}", true,
+                    "{\"job\":1,\"existing\":true,\"n\":1e0}");
+    assert_existing("{\"existing\" : true }", false, "{\"existing\" : false }");
+    assert_existing("{\"existing\":true}", true, "{\"existing\":true}");
+    /* only the member itself, and none is added */
+    assert_existing("{\"key\":\"existing\",\"error\":{\"existing\":false}}", true,
+                    "{\"key\":\"existing\",\"error\":{\"existing\":false}}");
+}
+
 static void a_list_of_jobs_comes_back_as_texts(void **state)
 {
     char a[] = "{\"job\":1,\"state\":\"done\",\"x\":\"]},{\"}", b[] = "{\"job\":2}";
@@ -1019,6 +1039,7 @@ int main(void)
         cmocka_unit_test(text_that_is_no_utf8_is_cleaned),
         cmocka_unit_test(unknown_members_of_a_job_are_skipped),
         cmocka_unit_test(a_broken_job_is_a_protocol_error),
+        cmocka_unit_test(whether_a_job_existed_can_be_put_into_its_text),
         cmocka_unit_test(a_list_of_jobs_comes_back_as_texts),
         cmocka_unit_test(an_empty_list_of_jobs_comes_back_empty),
         cmocka_unit_test(a_broken_list_of_jobs_is_a_protocol_error),
