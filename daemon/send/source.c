@@ -7,15 +7,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/openat2.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
-#include "daemon/work/identity.h"
+#include "daemon/send/source_way.h"
 
 int source_init(struct source *s, const char *path, struct xfer_error *err)
 {
@@ -37,10 +35,7 @@ int source_give(struct source *s, uint64_t dev, uint64_t ino, int fd, struct xfe
 
 static int fail(struct source *s, int errnum, struct xfer_error *err)
 {
-    if (errnum == EACCES || errnum == EPERM)
-        return source_policy_denied(s->policy, errnum, s->path, err);
-    error_set_errno(err, errnum, "%s", s->path);
-    return error_about(err, XFER_SIDE_SENDER, s->path);
+    return source_way_fail(s->policy, errnum, s->path, err);
 }
 
 static int changed(struct source *s, const char *how, struct xfer_error *err)
@@ -49,73 +44,13 @@ static int changed(struct source *s, const char *how, struct xfer_error *err)
     return error_about(err, XFER_SIDE_SENDER, s->path);
 }
 
-static int check_type(struct source *s, const struct stat *st, struct xfer_error *err)
-{
-    if (S_ISREG(st->st_mode))
-        return 0;
-    if (S_ISDIR(st->st_mode))
-        error_set(err, XFER_IS_DIRECTORY,
-                  "%s: is a directory; only single files can be sent so far", s->path);
-    else
-        error_set(err, XFER_NOT_REGULAR, "%s: is a %s, not a regular file", s->path,
-                  S_ISFIFO(st->st_mode)   ? "FIFO"
-                  : S_ISSOCK(st->st_mode) ? "socket"
-                                          : "device");
-    return error_about(err, XFER_SIDE_SENDER, s->path);
-}
-
-static int check_allowed(struct source *s, int path_fd, struct xfer_error *err)
-{
-    bool narrow = s->policy && source_policy_is_narrow(s->policy);
-
-    if (narrow && source_policy_check(s->policy, path_fd, &s->st, s->path, err))
-        return -1;
-    if (check_type(s, &s->st, err))
-        return -1;
-    return narrow || !s->policy ? 0 : source_policy_check(s->policy, path_fd, &s->st, s->path, err);
-}
-
-/* With somebody else's rights no way may lead through the descriptors of this process, which other
- * users' files are among: such a link skips the directories on the way. */
-static int open_place(const char *path)
-{
-    struct open_how how = {.flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_NO_MAGICLINKS};
-
-    if (!identity_is_assumed())
-        return open(path, O_PATH | O_CLOEXEC);
-    return (int)syscall(SYS_openat2, AT_FDCWD, path, &how, sizeof(how));
-}
-
-/* That no way leads there also tells something of what lies there. */
-static int fail_place(struct source *s, int errnum, struct xfer_error *err)
-{
-    bool of_path = errnum == ENOENT || errnum == ENOTDIR || errnum == ELOOP ||
-                   errnum == ENAMETOOLONG || errnum == EACCES || errnum == EPERM;
-
-    if (of_path && s->policy && source_policy_is_narrow(s->policy))
-        return source_policy_missing(s->policy, errnum, s->path, err);
-    return fail(s, errnum, err);
-}
-
-/* What it is must be known before it is really opened: opening a FIFO waits, opening a tape rewinds
- * it. */
 static int open_regular(struct source *s, struct xfer_error *err)
 {
     char proc[64];
-    int path_fd = open_place(s->path), saved;
+    int path_fd = source_way_open(s->policy, s->path, false, &s->st, NULL, err), saved;
 
     if (path_fd < 0)
-        return fail_place(s, errno, err);
-    if (fstat(path_fd, &s->st)) {
-        saved = errno;
-        close(path_fd);
-        return fail(s, saved, err);
-    }
-    /* What was looked at is what is opened, whatever becomes of its name. */
-    if (check_allowed(s, path_fd, err)) {
-        close(path_fd);
         return -1;
-    }
     snprintf(proc, sizeof(proc), "/proc/self/fd/%d", path_fd);
     s->fd = open(proc, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     saved = errno;

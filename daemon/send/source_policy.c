@@ -5,12 +5,10 @@
  * and so are the queue's files, which it keeps open; those of the roots and of the configuration
  * are looked up at each check, for they may be replaced.
  */
-#include "daemon/send/source_policy.h"
+#include "daemon/send/source_policy_impl.h"
 
 #include <errno.h>
-#include <pthread.h>
 #include <pwd.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,31 +17,11 @@
 #include "daemon/send/source_place.h"
 #include "daemon/work/identity.h"
 
-#define SHARED_PREFIX "xferd-" /* of where daemons keep in /dev/shm what their ranks share */
-#define OWN_PREFIX    ".xfer"  /* of what the receiver keeps for itself beneath its root */
-
 struct roots { /* never changes; freed by the last who uses it */
     unsigned users;
     bool all; /* "/" is among them */
     size_t n;
     char *paths[]; /* all in one text, which paths[n] is */
-};
-
-struct node {
-    bool known;
-    dev_t dev;
-    ino_t ino;
-};
-
-struct source_policy {
-    pthread_mutex_t mutex; /* of roots and their users, and of: */
-    unsigned shares;       /* who will destroy it */
-    struct roots *roots;
-    char user[128]; /* "NAME (uid N)" */
-    char *config;
-    char *database_name; /* in its directory */
-    struct node database_dir, database_file, log_file, runtime, state, store;
-    struct node root, dev, shm; /* "/", "/dev" and "/dev/shm" */
 };
 
 /* ---- roots ---- */
@@ -136,7 +114,7 @@ bool source_policy_is_narrow(struct source_policy *p)
 
 /* ---- making one ---- */
 
-static struct node node_of(const char *path)
+struct node policy_node_of(const char *path)
 {
     struct node node = {.known = false};
     struct stat st;
@@ -144,11 +122,6 @@ static struct node node_of(const char *path)
     if (path && *path && stat(path, &st) == 0)
         node = (struct node){true, st.st_dev, st.st_ino};
     return node;
-}
-
-static bool is_node(const struct stat *st, const struct node *node)
-{
-    return node->known && st->st_dev == node->dev && st->st_ino == node->ino;
 }
 
 static struct node directory_of(const char *path)
@@ -159,7 +132,7 @@ static struct node directory_of(const char *path)
     if (!slash || (size_t)(slash - path) + 1 >= sizeof directory)
         return (struct node){.known = false};
     snprintf(directory, sizeof directory, "%.*s/", (int)(slash - path), path);
-    return node_of(directory);
+    return policy_node_of(directory);
 }
 
 /* False: no memory. */
@@ -170,8 +143,8 @@ static bool take_database(struct source_policy *p, const char *path)
 
     snprintf(log, sizeof log, "%s-wal", path);
     p->database_dir = directory_of(path);
-    p->database_file = node_of(path);
-    p->log_file = node_of(log);
+    p->database_file = policy_node_of(path);
+    p->log_file = policy_node_of(log);
     p->database_name = strdup(slash ? slash + 1 : path);
     return p->database_name != NULL;
 }
@@ -201,12 +174,12 @@ struct source_policy *source_policy_create(const struct source_policy_options *o
         source_policy_destroy(p);
         return NULL;
     }
-    p->root = node_of("/");
-    p->dev = node_of("/dev");
-    p->shm = node_of("/dev/shm");
-    p->runtime = node_of(o->runtime);
-    p->state = node_of(o->state);
-    p->store = node_of(o->store);
+    p->root = policy_node_of("/");
+    p->dev = policy_node_of("/dev");
+    p->shm = policy_node_of("/dev/shm");
+    p->runtime = policy_node_of(o->runtime);
+    p->state = policy_node_of(o->state);
+    p->store = policy_node_of(o->store);
     return p;
 }
 
@@ -259,7 +232,7 @@ int source_policy_denied(const struct source_policy *p, int errnum, const char *
     return error_about(err, XFER_SIDE_SENDER, path);
 }
 
-static int refuse(const struct source_policy *p, const char *path, const char *why,
+int policy_refuse(const struct source_policy *p, const char *path, const char *why,
                   struct xfer_error *err)
 {
     error_set(err, XFER_PERMISSION_DENIED, "%.400s: %s, which xferd (as %s) never sends", path, why,
@@ -277,7 +250,7 @@ static int refuse_outside(const struct source_policy *p, const char *path, struc
     return error_about(err, XFER_SIDE_SENDER, path);
 }
 
-static int fail(int errnum, const char *path, struct xfer_error *err)
+int policy_fail(int errnum, const char *path, struct xfer_error *err)
 {
     error_set_errno(err, errnum, "%s", path);
     return error_about(err, XFER_SIDE_SENDER, path);
@@ -310,22 +283,23 @@ static void visit(void *user, const char *name, const struct stat *st, bool last
     /* Files of others pass through there. */
     if (look->in_shm && strncmp(name, SHARED_PREFIX, strlen(SHARED_PREFIX)) == 0)
         look->own = true;
-    look->in_shm = is_node(st, &p->shm);
-    look->in_database_dir = is_node(st, &p->database_dir);
-    look->in_runtime |= is_node(st, &p->runtime);
-    look->in_state |= is_node(st, &p->state);
-    look->in_store |= is_node(st, &p->store);
+    look->in_shm = policy_is_node(st, &p->shm);
+    look->in_database_dir = policy_is_node(st, &p->database_dir);
+    look->in_runtime |= policy_is_node(st, &p->runtime);
+    look->in_state |= policy_is_node(st, &p->state);
+    look->in_store |= policy_is_node(st, &p->store);
     for (size_t i = 0; look->root_nodes && i < look->roots->n; i++)
-        look->in_root |= is_node(st, &look->root_nodes[i]);
+        look->in_root |= policy_is_node(st, &look->root_nodes[i]);
 }
 
 /* By device and inode: another name of it is the same file. The configuration may be written anew
  * at any time; the queue keeps its files open. */
 static bool is_own_file(const struct source_policy *p, const struct stat *st)
 {
-    struct node config = node_of(p->config);
+    struct node config = policy_node_of(p->config);
 
-    return is_node(st, &config) || is_node(st, &p->database_file) || is_node(st, &p->log_file);
+    return policy_is_node(st, &config) || policy_is_node(st, &p->database_file) ||
+           policy_is_node(st, &p->log_file);
 }
 
 /* Devices and what lies beside them; but /dev/shm is a place for files. */
@@ -344,12 +318,12 @@ static int check_kind(struct source_policy *p, int fd, const struct stat *st, co
     int kernels = source_place_is_kernels(fd);
 
     if (kernels < 0)
-        return fail(errno, path, err);
+        return policy_fail(errno, path, err);
     if (kernels || source_place_beneath(real, "/proc") || source_place_beneath(real, "/sys") ||
         is_in_dev(p, real, st))
-        return refuse(p, path, "lies in /proc, /sys, /dev or the like", err);
+        return policy_refuse(p, path, "lies in /proc, /sys, /dev or the like", err);
     if (is_own_file(p, st))
-        return refuse(p, path, "is a file of xferd itself", err);
+        return policy_refuse(p, path, "is a file of xferd itself", err);
     return 0;
 }
 
@@ -359,13 +333,13 @@ static int check_found(struct source_policy *p, const struct look *look, const c
     if (!look->roots->all && !look->in_root)
         return refuse_outside(p, path, err);
     if (look->own || look->in_runtime || (look->in_state && !look->in_store))
-        return refuse(p, path, "is a file of xferd itself", err);
+        return policy_refuse(p, path, "is a file of xferd itself", err);
     return 0;
 }
 
 /* Where it is not, source.roots tells nothing of it. */
 static int check_place(struct source_policy *p, struct look *look, int fd, const struct stat *st,
-                       const char *path, struct xfer_error *err)
+                       const char *path, struct source_policy_place *place, struct xfer_error *err)
 {
     char real[XFER_PATH_SIZE];
 
@@ -373,24 +347,38 @@ static int check_place(struct source_policy *p, struct look *look, int fd, const
     case PLACE_FOUND:
         break;
     case PLACE_GONE:
-        return fail(ENOENT, path, err);
+        return policy_fail(ENOENT, path, err);
     case PLACE_MOVED:
         error_set(err, XFER_SOURCE_CHANGED, "%s: was moved while it was being opened", path);
         return error_about(err, XFER_SIDE_SENDER, path);
     case PLACE_UNREACHABLE:
-        return refuse(p, path, "lies where no path of this system leads", err);
+        return policy_refuse(p, path, "lies where no path of this system leads", err);
     case PLACE_DENIED:
         return source_policy_denied(p, EACCES, path, err);
     case PLACE_FAILED:
-        return fail(errno, path, err);
+        return policy_fail(errno, path, err);
     }
     if (check_found(p, look, path, err))
         return -1;
-    return check_kind(p, fd, st, real, path, err);
+    if (check_kind(p, fd, st, real, path, err))
+        return -1;
+    if (place) {
+        struct node config = policy_node_of(p->config);
+
+        *place = (struct source_policy_place){.in_store = look->in_store,
+                                              .in_shm = source_place_beneath(real, "/dev/shm"),
+                                              .is_shm = look->in_shm,
+                                              .is_database = look->in_database_dir,
+                                              .config_known = config.known,
+                                              .config_dev = config.dev,
+                                              .config_ino = config.ino};
+    }
+    return 0;
 }
 
-int source_policy_check(struct source_policy *p, int fd, const struct stat *st, const char *path,
-                        struct xfer_error *err)
+int source_policy_check_top(struct source_policy *p, int fd, const struct stat *st,
+                            const char *path, struct source_policy_place *place,
+                            struct xfer_error *err)
 {
     struct roots *roots = roots_take(p);
     struct look look = {.policy = p, .roots = identity_is_assumed() ? &everywhere : roots};
@@ -400,15 +388,21 @@ int source_policy_check(struct source_policy *p, int fd, const struct stat *st, 
         look.root_nodes = calloc(roots->n, sizeof *look.root_nodes);
         if (!look.root_nodes) {
             roots_leave(p, roots);
-            return fail(ENOMEM, path, err);
+            return policy_fail(ENOMEM, path, err);
         }
         for (size_t i = 0; i < roots->n; i++)
-            look.root_nodes[i] = node_of(roots->paths[i]);
+            look.root_nodes[i] = policy_node_of(roots->paths[i]);
     }
-    rc = check_place(p, &look, fd, st, path, err);
+    rc = check_place(p, &look, fd, st, path, place, err);
     free(look.root_nodes);
     roots_leave(p, roots);
     return rc;
+}
+
+int source_policy_check(struct source_policy *p, int fd, const struct stat *st, const char *path,
+                        struct xfer_error *err)
+{
+    return source_policy_check_top(p, fd, st, path, NULL, err);
 }
 
 int source_policy_missing(struct source_policy *p, int errnum, const char *path,
@@ -423,7 +417,7 @@ int source_policy_missing(struct source_policy *p, int errnum, const char *path,
     if (!beneath)
         return refuse_outside(p, path, err);
     return errnum == EACCES || errnum == EPERM ? source_policy_denied(p, errnum, path, err)
-                                               : fail(errnum, path, err);
+                                               : policy_fail(errnum, path, err);
 }
 
 /* The way to it is the business of whoever opened it, and may be none of this process; where one is

@@ -12,6 +12,7 @@
 #ifndef XFER_DAEMON_SEND_SOURCE_POLICY_H
 #define XFER_DAEMON_SEND_SOURCE_POLICY_H
 
+#include <stdbool.h>
 #include <sys/stat.h>
 
 #include "proto/error.h"
@@ -54,6 +55,41 @@ int source_policy_missing(struct source_policy *p, int errnum, const char *path,
 /* And this, which was handed over as what lies at path? */
 int source_policy_check_handle(struct source_policy *p, int fd, const struct stat *st,
                                const char *path, struct xfer_error *err);
+
+/* ---- trees (source_policy_tree.c) ----
+ *
+ * What lies beneath a directory that may be sent may be sent, but for the daemon's own and the
+ * kernel's: these checks need no way to it. p may be NULL: everything may be sent. */
+
+/* Of a directory: what matters for what is in it. */
+struct source_policy_place {
+    bool in_store, in_shm;    /* it, or it is beneath */
+    bool is_shm, is_database; /* it itself */
+    bool config_known;        /* as it was when the directory was entered: */
+    dev_t config_dev;
+    ino_t config_ino;
+};
+
+/* As source_policy_check(), of a directory that is to be sent with all that is in it. */
+int source_policy_check_top(struct source_policy *p, int fd, const struct stat *st,
+                            const char *path, struct source_policy_place *place,
+                            struct xfer_error *err);
+/* What is called name in a directory, of which st tells: no system call is made. */
+int source_policy_check_in(const struct source_policy *p, const struct source_policy_place *in,
+                           const char *name, const struct stat *st, const char *path,
+                           struct xfer_error *err);
+/* A directory in one on device above, opened as fd; after source_policy_check_in(). */
+int source_policy_enter(const struct source_policy *p, const struct source_policy_place *in,
+                        dev_t above, int fd, const struct stat *st, const char *path,
+                        struct source_policy_place *place, struct xfer_error *err);
+/* What is no directory, and lies on another device than its directory dir_fd. */
+int source_policy_check_device(const struct source_policy *p, int dir_fd, const char *name,
+                               const struct stat *st, const char *path, struct xfer_error *err);
+/* As source_policy_denied(). */
+int source_policy_denied_in(const struct source_policy *p, int errnum, const char *path,
+                            struct xfer_error *err);
+
+/* ---- */
 
 /* The daemon's user, as "NAME (uid N)". p may be NULL. */
 const char *source_policy_user(const struct source_policy *p);
