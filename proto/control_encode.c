@@ -13,6 +13,14 @@
 #include "proto/control_json.h"
 #include "proto/text.h"
 
+static bool add_list(cJSON *object, const char *name, uint32_t mask)
+{
+    char text[PRESERVE_TEXT_SIZE];
+
+    preserve_format(mask, text);
+    return json_add_text(object, name, text);
+}
+
 /* Adds the parameter unless it is what it would be without. */
 static bool add_param(cJSON *object, const struct param_spec *spec, const void *value,
                       const void *initial)
@@ -34,6 +42,12 @@ static bool add_param(cJSON *object, const struct param_spec *spec, const void *
     case PARAM_CHOICE:
         return *(const int *)value == *(const int *)initial ||
                json_add_text(object, spec->name, spec->choices[*(const int *)value]);
+    case PARAM_LIST:
+        return *(const uint32_t *)value == *(const uint32_t *)initial ||
+               add_list(object, spec->name, *(const uint32_t *)value);
+    case PARAM_STRINGS:
+        return ((const struct control_strings *)value)->n == 0 ||
+               json_add_strings(object, spec->name, value);
     }
     return false;
 }

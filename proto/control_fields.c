@@ -15,21 +15,42 @@
 #member, (kind), offsetof(struct control_job, member), 0 \
     }
 static const struct json_field job_list[] = {
-    F(job, JSON_INT64),           F(state, JSON_STATE),
-    F(phase, JSON_STRING),        F(reason, JSON_STRING_OR_NULL),
-    F(source, JSON_PATH),         F(dest, JSON_PATH),
-    F(dest_host, JSON_STRING),    F(dest_path, JSON_PATH),
-    F(bytes_total, JSON_INT64),   F(bytes_done, JSON_INT64),
-    F(bytes_resumed, JSON_INT64), F(files_total, JSON_INT64),
-    F(files_done, JSON_INT64),    F(files_failed, JSON_INT64),
-    F(files_skipped, JSON_INT64), F(rate, JSON_NUMBER),
-    F(attempts, JSON_INT64),      F(retries, JSON_INT64),
-    F(not_before, JSON_TIME),     F(priority, JSON_INT64),
-    F(key, JSON_STRING_OR_NULL),  F(existing, JSON_BOOL),
-    F(submitted_at, JSON_TIME),   F(started_at, JSON_TIME),
-    F(finished_at, JSON_TIME),    F(uid, JSON_INT64),
-    F(handle, JSON_BOOL),         F(exit_code, JSON_INT),
+    F(job, JSON_INT64),
+    F(state, JSON_STATE),
+    F(phase, JSON_STRING),
+    F(reason, JSON_STRING_OR_NULL),
+    F(source, JSON_PATH),
+    F(dest, JSON_PATH),
+    F(dest_host, JSON_STRING),
+    F(dest_path, JSON_PATH),
+    F(bytes_total, JSON_INT64),
+    F(bytes_done, JSON_INT64),
+    F(bytes_resumed, JSON_INT64),
+    F(files_total, JSON_INT64),
+    F(files_done, JSON_INT64),
+    F(files_failed, JSON_INT64),
+    F(files_skipped, JSON_INT64),
+    F(rate, JSON_NUMBER),
+    F(attempts, JSON_INT64),
+    F(retries, JSON_INT64),
+    F(not_before, JSON_TIME),
+    F(priority, JSON_INT64),
+    F(key, JSON_STRING_OR_NULL),
+    F(existing, JSON_BOOL),
+    F(submitted_at, JSON_TIME),
+    F(started_at, JSON_TIME),
+    F(finished_at, JSON_TIME),
+    F(uid, JSON_INT64),
+    F(handle, JSON_BOOL),
+    F(exit_code, JSON_INT),
     F(bandwidth, JSON_INT64),
+    F(walking, JSON_BOOL),
+    F(preserve, JSON_STRING),
+    F(filter, JSON_STRINGS),
+    F(dry_run, JSON_BOOL),
+    F(checksum, JSON_BOOL),
+    F(one_file_system, JSON_BOOL),
+    F(warnings_total, JSON_INT64),
 };
 const struct json_fields job_fields = FIELDS(job_list);
 #undef F
@@ -40,9 +61,10 @@ const struct json_fields job_fields = FIELDS(job_list);
             sizeof(((struct control_event *)0)->member)          \
     }
 static const struct json_field event_list[] = {
-    F(seq, JSON_INT64),         F(job, JSON_INT64),         F(state, JSON_STATE),
-    F(phase, JSON_TEXT_BUFFER), F(bytes_done, JSON_INT64),  F(bytes_total, JSON_INT64),
-    F(files_done, JSON_INT64),  F(files_total, JSON_INT64), F(rate, JSON_NUMBER),
+    F(seq, JSON_INT64),          F(job, JSON_INT64),           F(state, JSON_STATE),
+    F(phase, JSON_TEXT_BUFFER),  F(bytes_done, JSON_INT64),    F(bytes_total, JSON_INT64),
+    F(files_done, JSON_INT64),   F(files_total, JSON_INT64),   F(rate, JSON_NUMBER),
+    F(files_failed, JSON_INT64), F(files_skipped, JSON_INT64), F(walking, JSON_BOOL),
 };
 const struct json_fields event_fields = FIELDS(event_list);
 #undef F

@@ -11,7 +11,7 @@
 
 #define DIGEST_ALGORITHM "xxh128"
 
-/* Of struct control_job; digest, error and warnings are not in it. */
+/* Of struct control_job; digest, error, errors and warnings are not in it. */
 extern const struct json_fields job_fields;
 extern const struct json_fields event_fields;  /* struct control_event */
 extern const struct json_fields ping_fields;   /* struct control_ping */
@@ -29,6 +29,11 @@ struct stats_group {
 };
 extern const struct stats_group stats_groups[];
 extern const size_t n_stats_groups;
+
+/* Members of a job object: the array of notes of that name, without numbers. */
+bool notes_add(struct cJSON *object, const char *name, const struct control_notes *notes);
+int notes_get(const struct cJSON *object, const char *name, struct control_notes *notes,
+              struct xfer_error *err);
 
 /* The error object. NULL: no memory. The caller deletes it. */
 struct cJSON *error_to_tree(const struct xfer_error *e, int64_t job);

@@ -30,11 +30,17 @@ static const struct {
     {"jobs_unfinished", XFER_JOBS_UNFINISHED_MAX},
     {"key_bytes", XFER_KEY_MAX},
     {"retries", XFER_RETRIES_MAX},
+    {"filter_rules", XFER_FILTER_RULES_MAX},
+    {"filter_bytes", XFER_FILTER_SIZE},
+    {"notes", XFER_NOTES_MAX},
+    {"notes_shown", XFER_NOTES_SHOWN},
+    {"notes_page", XFER_NOTES_PAGE},
 };
 
 static const char *const type_names[] = {
     [PARAM_BOOL] = "boolean",  [PARAM_INTEGER] = "integer", [PARAM_SECONDS] = "seconds",
     [PARAM_STRING] = "string", [PARAM_PATH] = "path",       [PARAM_CHOICE] = "choice",
+    [PARAM_LIST] = "list",     [PARAM_STRINGS] = "strings",
 };
 
 static bool append_string(cJSON *array, const char *s)
@@ -109,6 +115,24 @@ char *control_list_methods_encode(void)
     return json_finish(object, ok);
 }
 
+static bool add_choices(cJSON *item, const struct param_spec *spec)
+{
+    cJSON *choices = cJSON_AddArrayToObject(item, "choices");
+    bool ok = choices != NULL;
+
+    for (int i = 0; ok && spec->choices[i]; i++)
+        ok = append_string(choices, spec->choices[i]);
+    return ok;
+}
+
+static bool add_twin(cJSON *item, const struct param_spec *spec)
+{
+    char twin[64];
+
+    snprintf(twin, sizeof(twin), "%s_b64", spec->name);
+    return json_add_text(item, "or", twin);
+}
+
 /* What a value must be, besides its type. */
 static bool add_range(cJSON *item, const struct param_spec *spec)
 {
@@ -118,21 +142,16 @@ static bool add_range(cJSON *item, const struct param_spec *spec)
         return json_add_integer(item, "min", spec->min) && json_add_integer(item, "max", spec->max);
     case PARAM_STRING:
         return json_add_integer(item, "max_bytes", spec->max);
-    case PARAM_PATH: {
-        char twin[64];
-
-        snprintf(twin, sizeof(twin), "%s_b64", spec->name);
-        return json_add_integer(item, "max_bytes", spec->max) && json_add_text(item, "or", twin) &&
+    case PARAM_PATH:
+        return json_add_integer(item, "max_bytes", spec->max) && add_twin(item, spec) &&
                cJSON_AddBoolToObject(item, "absolute", spec->absolute);
-    }
-    case PARAM_CHOICE: {
-        cJSON *choices = cJSON_AddArrayToObject(item, "choices");
-        bool ok = choices != NULL;
-
-        for (int i = 0; ok && spec->choices[i]; i++)
-            ok = append_string(choices, spec->choices[i]);
-        return ok;
-    }
+    case PARAM_CHOICE:
+        return add_choices(item, spec);
+    case PARAM_LIST:
+        return json_add_integer(item, "max_bytes", spec->max) && add_choices(item, spec);
+    case PARAM_STRINGS:
+        return json_add_integer(item, "max_items", spec->max_items) &&
+               json_add_integer(item, "max_bytes", spec->max) && add_twin(item, spec);
     case PARAM_BOOL:
         return true;
     }

@@ -13,7 +13,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "proto/control_method.h"
 #include "proto/text.h"
 
 cJSON *json_parse(const char *text, size_t len, const struct json_facts *facts)
@@ -149,6 +148,27 @@ bool json_add_path(cJSON *object, const char *name, const char *path)
     return ok;
 }
 
+bool json_add_strings(cJSON *object, const char *name, const struct control_strings *s)
+{
+    bool b64 = false;
+    char twin[64];
+
+    for (size_t i = 0; i < s->n && !b64; i++)
+        b64 = !text_is_utf8(s->list[i], strlen(s->list[i]));
+    twin_name(twin, name);
+    cJSON *array = cJSON_AddArrayToObject(object, b64 ? twin : name);
+    bool ok = array != NULL;
+    for (size_t i = 0; i < s->n && ok; i++) {
+        char *text = b64 ? text_base64_encode(s->list[i], strlen(s->list[i])) : s->list[i];
+        cJSON *item = text ? cJSON_CreateString(text) : NULL;
+
+        ok = item && cJSON_AddItemToArray(array, item);
+        if (b64)
+            free(text);
+    }
+    return ok;
+}
+
 static bool add_field(cJSON *object, const struct json_field *f, const void *at)
 {
     switch (f->kind) {
@@ -178,6 +198,8 @@ static bool add_field(cJSON *object, const struct json_field *f, const void *at)
         return json_add_text(object, f->name, at);
     case JSON_PATH_BUFFER:
         return json_add_path(object, f->name, at);
+    case JSON_STRINGS:
+        return json_add_strings(object, f->name, at);
     case JSON_STATE:
         return json_add_text(object, f->name, job_state_name(*(const enum job_state *)at));
     }
@@ -266,6 +288,54 @@ static int get_path_field(const cJSON *object, const struct json_field *f, void 
     return found ? copy_buffer(f, path, strlen(path), at, err) : 0;
 }
 
+static char *get_string_item(const cJSON *item, bool b64)
+{
+    const char *value = cJSON_GetStringValue(item);
+
+    if (!value || !b64)
+        return value ? strdup(value) : NULL;
+
+    size_t size = strlen(value), len;
+    char *bytes = malloc(size + 1);
+    if (bytes && (text_base64_decode(value, strlen(value), bytes, size, &len) == -1 ||
+                  memchr(bytes, 0, len))) {
+        free(bytes);
+        return NULL;
+    }
+    if (bytes)
+        bytes[len] = '\0';
+    return bytes;
+}
+
+static int get_strings_field(const cJSON *object, const struct json_field *f,
+                             struct control_strings *s, struct xfer_error *err)
+{
+    const cJSON *array = cJSON_GetObjectItemCaseSensitive(object, f->name), *item;
+    bool b64 = !array;
+    char twin[64];
+
+    twin_name(twin, f->name);
+    if (b64)
+        array = cJSON_GetObjectItemCaseSensitive(object, twin);
+    if (!array)
+        return 0;
+    if (!cJSON_IsArray(array))
+        return wrong(f, "an array of strings", err);
+    control_strings_free(s);
+    s->list = calloc((size_t)cJSON_GetArraySize(array) + 1, sizeof(char *));
+    if (!s->list)
+        return error_set(err, XFER_NO_RESOURCES, "no memory for what the daemon sent");
+    cJSON_ArrayForEach(item, array)
+    {
+        char *text = get_string_item(item, b64);
+
+        if (!text)
+            return wrong(f, "an array of strings", err);
+        s->list[s->n++] = text;
+    }
+    return 0;
+}
+
 static int get_integer_field(const struct json_field *f, const cJSON *item, void *at,
                              struct xfer_error *err)
 {
@@ -319,6 +389,8 @@ static int get_field(const cJSON *object, const struct json_field *f, void *at,
 {
     if (f->kind == JSON_PATH || f->kind == JSON_PATH_BUFFER)
         return get_path_field(object, f, at, err);
+    if (f->kind == JSON_STRINGS)
+        return get_strings_field(object, f, at, err);
 
     const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, f->name);
     if (!item)

@@ -14,6 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "proto/control_method.h"
 #include "proto/control_scan.h"
 #include "proto/error.h"
 
@@ -42,6 +43,8 @@ bool json_add_number(struct cJSON *object, const char *name, double value);
 bool json_add_text(struct cJSON *object, const char *name, const char *text);
 /* Bytes: as NAME where they are UTF-8, else as NAME_b64. */
 bool json_add_path(struct cJSON *object, const char *name, const char *path);
+/* An array: NAME where all are UTF-8, else NAME_b64. */
+bool json_add_strings(struct cJSON *object, const char *name, const struct control_strings *s);
 
 enum json_kind {
     JSON_INT64,          /* int64_t */
@@ -55,6 +58,7 @@ enum json_kind {
     JSON_PATH,           /* char *, raw bytes; never null */
     JSON_TEXT_BUFFER,    /* char[size] */
     JSON_PATH_BUFFER,    /* char[size], raw bytes */
+    JSON_STRINGS,        /* struct control_strings; never null */
     JSON_STATE           /* enum job_state */
 };
 

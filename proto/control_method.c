@@ -5,16 +5,24 @@
  */
 #include "proto/control_method.h"
 
-#include <stdlib.h>
 #include <string.h>
 
-static const char *const overwrite_names[] = {
-    [OVERWRITE_REPLACE] = "replace", [OVERWRITE_NEVER] = "never", NULL};
+static const char *const overwrite_names[] = {[OVERWRITE_REPLACE] = "replace",
+                                              [OVERWRITE_NEVER] = "never",
+                                              [OVERWRITE_CHANGED] = "changed",
+                                              [OVERWRITE_NEWER] = "newer",
+                                              NULL};
 static const char *const sync_names[] = {
     [SYNC_FILE] = "file", [SYNC_BATCH] = "batch", [SYNC_NONE] = "none", NULL};
 static const char *const state_names[] = {
     [JOB_QUEUED] = "queued", [JOB_RUNNING] = "running",     [JOB_DONE] = "done",
     [JOB_FAILED] = "failed", [JOB_CANCELLED] = "cancelled", [JOB_STATE_COUNT] = NULL};
+
+/* In the order of their bits. */
+static const char *const preserve_names[] = {"mode", "times", "owner",  "xattr",
+                                             "acl",  "links", "sparse", NULL};
+
+#define PRESERVE_MAX 255 /* bytes of its text */
 
 static int by_name(const char *const *names, const char *name)
 {
@@ -54,27 +62,54 @@ int job_state_by_name(const char *name)
     return by_name(state_names, name);
 }
 
-void control_params_init(struct control_params *p)
+/* The bits of a word of len bytes; 0: it is none. */
+static uint32_t preserve_word(const char *word, size_t len)
 {
-    *p = (struct control_params){
-        .limit = -1,
-        .retries = -1,
-        .bandwidth = -1,
-        .timeout = -1,
-        .overwrite = OVERWRITE_REPLACE,
-        .sync = SYNC_DEFAULT,
-        .state = -1,
-    };
+    if (len == strlen("all") && strncmp(word, "all", len) == 0)
+        return PRESERVE_ALL;
+    for (int i = 0; preserve_names[i]; i++)
+        if (strlen(preserve_names[i]) == len && strncmp(word, preserve_names[i], len) == 0)
+            return UINT32_C(1) << i;
+    return 0;
 }
 
-void control_params_free(struct control_params *p)
+int preserve_parse(const char *text, uint32_t *mask, struct xfer_error *err)
 {
-    free(p->source);
-    free(p->dest);
-    free(p->method);
-    free(p->user);
-    free(p->key);
-    control_params_init(p);
+    uint32_t all = 0;
+
+    if (strcmp(text, "none") == 0) {
+        *mask = 0;
+        return 0;
+    }
+    for (const char *at = text, *word; at; at = *at == ',' ? at + 1 : NULL) {
+        bool add = *at == '+';
+
+        word = at + add;
+        at = word + strcspn(word, ",");
+        uint32_t bits = preserve_word(word, (size_t)(at - word));
+        if (bits == 0)
+            return error_set(err, XFER_INVALID_PARAMS,
+                             "preserve: \"%.*s\" is none of mode, times, owner, xattr, acl, links, "
+                             "sparse, all (none stands by itself)",
+                             (int)(at - word > 64 ? 64 : at - word), word);
+        all |= bits | (add ? PRESERVE_DEFAULT : 0);
+    }
+    *mask = all;
+    return 0;
+}
+
+void preserve_format(uint32_t mask, char text[PRESERVE_TEXT_SIZE])
+{
+    char *at = text;
+
+    for (int i = 0; preserve_names[i]; i++)
+        if (mask & UINT32_C(1) << i) {
+            if (at > text)
+                *at++ = ',';
+            at = stpcpy(at, preserve_names[i]);
+        }
+    if (at == text)
+        strcpy(text, "none");
 }
 
 #define FIELD(name) .offset = offsetof(struct control_params, name)
@@ -101,7 +136,7 @@ static const struct param_spec submit_params[] = {
      .required = true,
      .absolute = true,
      .max = XFER_PATH_SIZE - 1,
-     .help = "absolute path of the file to send, on the host of rank 0"},
+     .help = "absolute path of the file or directory to send, on the host of rank 0"},
     {.name = "source_fd",
      .type = PARAM_BOOL,
      FIELD(source_fd),
@@ -117,7 +152,36 @@ static const struct param_spec submit_params[] = {
      .type = PARAM_CHOICE,
      FIELD(overwrite),
      .choices = overwrite_names,
-     .help = "what to do where the destination exists; replace unless given"},
+     .help =
+         "what to do where a file exists: replace it, leave it, or replace it if it has another "
+         "size or time, or if it is older; replace unless given"},
+    {.name = "checksum",
+     .type = PARAM_BOOL,
+     FIELD(checksum),
+     .help = "with overwrite changed: what has another content is replaced, whatever its time"},
+    {.name = "preserve",
+     .type = PARAM_LIST,
+     FIELD(preserve),
+     .max = PRESERVE_MAX,
+     .choices = preserve_names,
+     .help = "what is kept of each file, separated by commas; mode,times unless given, and +NAME "
+             "adds to these"},
+    {.name = "filter",
+     .type = PARAM_STRINGS,
+     FIELD(filter),
+     .max = XFER_FILTER_SIZE,
+     .max_items = XFER_FILTER_RULES_MAX,
+     .help =
+         "what of a directory is sent, \"+ PATTERN\", and is not, \"- PATTERN\": the first that "
+         "matches counts"},
+    {.name = "one_file_system",
+     .type = PARAM_BOOL,
+     FIELD(one_file_system),
+     .help = "send nothing of file systems that are mounted in the directory"},
+    {.name = "dry_run",
+     .type = PARAM_BOOL,
+     FIELD(dry_run),
+     .help = "change nothing, and tell with transfer.plan what would be done"},
     {.name = "sync",
      .type = PARAM_CHOICE,
      FIELD(sync),
@@ -163,6 +227,23 @@ static const struct param_spec retry_params[] = {
      FIELD(source_fd),
      .help = "the descriptor that comes with this line is the file that the job sends"},
 };
+
+#define NOTES_PARAMS                                                                            \
+    JOB_REQUIRED,                                                                               \
+        {.name = "after",                                                                       \
+         .type = PARAM_INTEGER,                                                                 \
+         FIELD(after),                                                                          \
+         .min = 0,                                                                              \
+         .max = XFER_JSON_INTEGER_MAX,                                                          \
+         .help = "only those with a higher number"},                                            \
+    {                                                                                           \
+        .name = "limit", .type = PARAM_INTEGER, FIELD(limit), .min = 0, .max = XFER_NOTES_PAGE, \
+        .help = "at most so many; 1000 unless given"                                            \
+    }
+
+static const struct param_spec errors_params[] = {NOTES_PARAMS};
+
+static const struct param_spec plan_params[] = {NOTES_PARAMS};
 
 static const struct param_spec list_params[] = {
     {.name = "state",
@@ -251,7 +332,7 @@ static const struct method_spec methods[METHOD_COUNT] = {
              "sent{}, oldest_queued}"},
     [METHOD_TRANSFER_SUBMIT] = {.id = METHOD_TRANSFER_SUBMIT,
                                 .name = "transfer.submit",
-                                .summary = "queue a file for sending",
+                                .summary = "queue a file or a directory for sending",
                                 .result =
                                     "the job object, at once; with wait when the job has ended",
                                 PARAMS(submit_params)},
@@ -281,6 +362,17 @@ static const struct method_spec methods[METHOD_COUNT] = {
                                           "for its next attempt",
                                .result = "the job object",
                                PARAMS(retry_params)},
+    [METHOD_TRANSFER_ERRORS] =
+        {.id = METHOD_TRANSFER_ERRORS,
+         .name = "transfer.errors",
+         .summary = "what of a job's files could not be sent, or not be kept, by its last attempt",
+         .result = "{errors:[{n, kind, path, name, errno, side, message}], more}",
+         PARAMS(errors_params)},
+    [METHOD_TRANSFER_PLAN] = {.id = METHOD_TRANSFER_PLAN,
+                              .name = "transfer.plan",
+                              .summary = "what a job with dry_run would do",
+                              .result = "{entries:[{n, action, type, path, size}], more}",
+                              PARAMS(plan_params)},
     [METHOD_QUEUE_PAUSE] = {.id = METHOD_QUEUE_PAUSE,
                             .name = "queue.pause",
                             .summary = "take requests, start no job",

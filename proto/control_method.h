@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "proto/error.h"
 #include "proto/limits.h"
 
 enum method_id {
@@ -25,6 +26,8 @@ enum method_id {
     METHOD_TRANSFER_WAIT,
     METHOD_TRANSFER_CANCEL,
     METHOD_TRANSFER_RETRY,
+    METHOD_TRANSFER_ERRORS,
+    METHOD_TRANSFER_PLAN,
     METHOD_QUEUE_PAUSE,
     METHOD_QUEUE_RESUME,
     METHOD_QUEUE_DRAIN,
@@ -69,6 +72,20 @@ int overwrite_mode_by_name(const char *name);
 int sync_mode_by_name(const char *name);
 int job_state_by_name(const char *name);
 
+/* A set of enum preserve as text: names separated by commas. On the way in also "all", "none" (by
+ * itself), and "+NAME", by which the default is meant too; in no order, and a name may come again.
+ * XFER_INVALID_PARAMS names what is wrong. */
+#define PRESERVE_TEXT_SIZE 64
+int preserve_parse(const char *text, uint32_t *mask, struct xfer_error *err);
+/* The names in a fixed order; "none" of an empty set. */
+void preserve_format(uint32_t mask, char text[PRESERVE_TEXT_SIZE]);
+
+/* Texts of raw bytes, of which none is empty. */
+struct control_strings {
+    char **list; /* NULL where there are none */
+    size_t n;
+};
+
 /* One struct for the parameters of all methods: what was not given has the value of
  * control_params_init(). Strings are owned by the struct and never contain NUL bytes. source and
  * dest are raw bytes (given as text or as NAME_b64). */
@@ -84,6 +101,9 @@ struct control_params {
     int64_t priority;
     int64_t retries;   /* -1: not given */
     int64_t bandwidth; /* bytes a second, 0: none; -1: not given */
+    int64_t after;     /* number of a note */
+    struct control_strings filter;
+    uint32_t preserve; /* of enum preserve */
     double timeout;    /* seconds; negative: not given, wait for ever */
     int overwrite;     /* enum overwrite_mode */
     int sync;          /* enum sync_mode; SYNC_DEFAULT: not given */
@@ -91,9 +111,14 @@ struct control_params {
     bool wait;
     bool head;      /* of the list */
     bool source_fd; /* a descriptor comes with the request */
+    bool dry_run, checksum, one_file_system;
 };
 void control_params_init(struct control_params *p);
 void control_params_free(struct control_params *p); /* frees what it owns, leaves it initialised */
+/* false: no memory, and nothing is there to be freed */
+bool control_params_copy(struct control_params *to, const struct control_params *from);
+void control_strings_free(struct control_strings *s);
+bool control_strings_copy(struct control_strings *to, const struct control_strings *from);
 
 enum param_type {
     PARAM_BOOL,    /* bool */
@@ -102,7 +127,10 @@ enum param_type {
     PARAM_STRING,  /* char *, UTF-8, 1..max bytes */
     PARAM_PATH,    /* char *, raw bytes 1..XFER_PATH_SIZE-1; its twin NAME_b64 carries any bytes but
                       NUL */
-    PARAM_CHOICE   /* int, index into choices */
+    PARAM_CHOICE,  /* int, index into choices */
+    PARAM_LIST,    /* uint32_t, bits by index into choices; more of it: preserve_parse() */
+    PARAM_STRINGS  /* struct control_strings: up to max_items, of max bytes with a NUL for each; its
+                      twin NAME_b64 carries any bytes but NUL */
 };
 
 struct param_spec {
@@ -112,7 +140,8 @@ struct param_spec {
     bool required;
     bool absolute; /* PARAM_PATH only: must begin with '/' */
     int64_t min, max;
-    const char *const *choices; /* NULL-terminated, PARAM_CHOICE only */
+    int64_t max_items;          /* PARAM_STRINGS only */
+    const char *const *choices; /* NULL-terminated, PARAM_CHOICE and PARAM_LIST only */
     const char *help;           /* one line */
 };
 

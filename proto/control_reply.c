@@ -51,7 +51,8 @@ char *control_job_encode(const struct control_job *job)
         ok = add_item(object, "error", error_to_tree(job->error, job->job));
     else if (ok)
         ok = json_add_text(object, "error", NULL);
-    return json_finish(object, ok && cJSON_AddArrayToObject(object, "warnings"));
+    return json_finish(object, ok && notes_add(object, "errors", &job->errors) &&
+                                   notes_add(object, "warnings", &job->warnings));
 }
 
 char *control_job_list_encode(char *const *jobs, size_t n)

@@ -19,6 +19,37 @@
 
 #define CONTROL_API 1
 
+/* What was wrong with an entry of a tree: it could not be sent, or, where that is a warning, was
+ * sent and something of it could not be kept, or is nothing that is ever sent. */
+struct control_note {
+    int64_t n;    /* its number in the job, from 1; 0 in a job object, which doesn't tell it */
+    bool warning; /* as n */
+    char *path;   /* raw bytes, relative to the source; "" the source itself */
+    enum xfer_code code;
+    enum xfer_side side;
+    int sys_errno; /* 0: no system call was to blame */
+    char *message;
+};
+struct control_notes { /* what transfer.errors answers. Owned and borrowed as in a job */
+    struct control_note *list;
+    size_t n;
+    bool more; /* there are some with higher numbers */
+};
+void control_notes_free(struct control_notes *notes);
+struct control_plan_entry {
+    int64_t n;
+    char *action; /* "send", "replace", "make", "set", "keep" */
+    char *type;   /* "file", "directory", "link" */
+    char *path;   /* as of a note */
+    int64_t size; /* bytes of a file */
+};
+struct control_plan { /* what transfer.plan answers */
+    struct control_plan_entry *list;
+    size_t n;
+    bool more;
+};
+void control_plan_free(struct control_plan *plan);
+
 /* The job object. Strings are borrowed when it is encoded and owned by the struct when decoded
  * (control_job_free()). */
 struct control_job {
@@ -30,7 +61,8 @@ struct control_job {
     char *dest_host, *dest_path; /* where the receiver puts it; "" while not known */
     int64_t bytes_total, bytes_done, bytes_resumed;
     int64_t files_total, files_done, files_failed, files_skipped;
-    double rate; /* bytes a second, of the running or the whole transfer */
+    bool walking; /* the totals still grow */
+    double rate;  /* bytes a second, of the running or the whole transfer */
     bool has_digest;
     unsigned char digest[XFER_DIGEST_SIZE]; /* {"algorithm":"xxh128","value":HEX} */
     int64_t attempts;                       /* how often it was started */
@@ -42,10 +74,15 @@ struct control_job {
     bool existing;
     double submitted_at, started_at, finished_at; /* Unix time; 0: not yet (null) */
     int64_t uid;
-    bool handle;              /* it hangs on a descriptor that was handed over */
+    bool handle;    /* it hangs on a descriptor that was handed over */
+    char *preserve; /* as of preserve_format() */
+    struct control_strings filter;
+    bool dry_run, checksum, one_file_system;
     int exit_code;            /* of xferctl for this job; 0 until it has ended */
     struct xfer_error *error; /* why it ended, or why its last attempt failed; or NULL */
-    /* warnings[] is encoded as an empty array for now */
+    /* The first ones; how many errors there are is files_failed. */
+    struct control_notes errors, warnings;
+    int64_t warnings_total;
 };
 void control_job_free(struct control_job *job); /* frees members, not the struct */
 
@@ -106,13 +143,16 @@ struct control_event { /* params of the notification transfer.event */
     int64_t job;
     enum job_state state;
     char phase[32];
-    int64_t bytes_done, bytes_total, files_done, files_total;
+    int64_t bytes_done, bytes_total, files_done, files_total, files_failed, files_skipped;
+    bool walking;
     double rate;
 };
 
 char *control_job_encode(const struct control_job *job);
 char *control_job_list_encode(char *const *jobs,
                               size_t n); /* {"jobs":[...]} of encoded job objects */
+char *control_notes_encode(const struct control_notes *notes);
+char *control_plan_encode(const struct control_plan *plan);
 char *control_hello_encode(const struct control_hello *hello);
 char *control_ping_encode(const struct control_ping *ping);
 char *control_stats_encode(const struct control_stats *stats);
@@ -160,6 +200,8 @@ void control_incoming_free(struct control_incoming *in);
 
 /* Decode results. */
 int control_job_parse(const char *json, struct control_job *job, struct xfer_error *err);
+int control_notes_parse(const char *json, struct control_notes *notes, struct xfer_error *err);
+int control_plan_parse(const char *json, struct control_plan *plan, struct xfer_error *err);
 int control_hello_parse(const char *json, struct control_hello *hello, struct xfer_error *err);
 int control_ping_parse(const char *json, struct control_ping *ping, struct xfer_error *err);
 int control_stats_parse(const char *json, struct control_stats *stats, struct xfer_error *err);

@@ -173,6 +173,10 @@ void control_job_free(struct control_job *job)
     free(job->dest_path);
     free(job->key);
     free(job->error);
+    free(job->preserve);
+    control_strings_free(&job->filter);
+    control_notes_free(&job->errors);
+    control_notes_free(&job->warnings);
     *job = (struct control_job){0};
 }
 
@@ -188,6 +192,10 @@ int control_job_parse(const char *json, struct control_job *job, struct xfer_err
         rc = get_digest(tree, job, err);
     if (rc == 0)
         rc = get_error(tree, job, err);
+    if (rc == 0)
+        rc = notes_get(tree, "errors", &job->errors, err);
+    if (rc == 0)
+        rc = notes_get(tree, "warnings", &job->warnings, err);
     if (rc == 0 && (job->job <= 0 || !cJSON_GetObjectItemCaseSensitive(tree, "state")))
         rc = error_set(err, XFER_PROTOCOL, "what the daemon sent is no job");
     cJSON_Delete(tree);

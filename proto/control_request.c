@@ -16,133 +16,11 @@
 #include <string.h>
 
 #include "proto/control_json.h"
-#include "proto/text.h"
+#include "proto/control_param.h"
 
 static bool has_nul(const char *s)
 {
     return strchr(s, JSON_NUL_MARK) != NULL;
-}
-
-static int set_string(const char *name, char **target, const char *value, struct xfer_error *err)
-{
-    free(*target);
-    *target = strdup(value);
-    return *target ? 0 : error_set(err, XFER_NO_RESOURCES, "no memory for parameter \"%s\"", name);
-}
-
-/* The string of a parameter, 1 to max bytes of it; NULL with the error when it is anything else. */
-static const char *string_of(const char *name, const cJSON *value, int64_t max,
-                             struct xfer_error *err)
-{
-    const char *s = cJSON_GetStringValue(value);
-
-    if (!s) {
-        error_set(err, XFER_INVALID_PARAMS, "parameter \"%s\" must be a string", name);
-        return NULL;
-    }
-    if (has_nul(s)) {
-        error_set(err, XFER_INVALID_PARAMS, "parameter \"%s\" holds a NUL character", name);
-        return NULL;
-    }
-    if (s[0] == '\0' || strlen(s) > (uint64_t)max) {
-        error_set(err, XFER_INVALID_PARAMS, "parameter \"%s\" must have 1 to %" PRId64 " bytes",
-                  name, max);
-        return NULL;
-    }
-    return s;
-}
-
-static int set_path(const struct param_spec *spec, const char *name, const cJSON *value, bool b64,
-                    char **target, struct xfer_error *err)
-{
-    char path[XFER_PATH_SIZE];
-    const char *s;
-
-    if (b64) {
-        size_t len;
-
-        s = string_of(name, value, XFER_LINE_MAX, err);
-        if (!s)
-            return -1;
-        if (text_base64_decode(s, strlen(s), path, (size_t)spec->max, &len) == -1)
-            return error_set(err, XFER_INVALID_PARAMS,
-                             "parameter \"%s\" must be base64 of at most %" PRId64 " bytes", name,
-                             spec->max);
-        if (memchr(path, '\0', len))
-            return error_set(err, XFER_INVALID_PARAMS, "parameter \"%s\" holds a NUL byte", name);
-        path[len] = '\0';
-        s = path;
-    } else {
-        s = string_of(name, value, spec->max, err);
-        if (!s)
-            return -1;
-    }
-    if (spec->absolute && s[0] != '/')
-        return error_set(err, XFER_INVALID_PARAMS, "parameter \"%s\" must be an absolute path",
-                         name);
-    return set_string(name, target, s, err);
-}
-
-static int set_choice(const struct param_spec *spec, const cJSON *value, int *target,
-                      struct xfer_error *err)
-{
-    const char *s = cJSON_GetStringValue(value);
-    char all[256] = "";
-    size_t len = 0;
-
-    for (int i = 0; spec->choices[i]; i++) {
-        if (s && strcmp(s, spec->choices[i]) == 0) {
-            *target = i;
-            return 0;
-        }
-        int n =
-            snprintf(all + len, sizeof(all) - len, "%s%s", i == 0 ? "" : ", ", spec->choices[i]);
-        if (n > 0 && (size_t)n < sizeof(all) - len)
-            len += (size_t)n;
-    }
-    return error_set(err, XFER_INVALID_PARAMS, "parameter \"%s\" must be one of: %s", spec->name,
-                     all);
-}
-
-static int set_param(const struct param_spec *spec, const cJSON *value, void *target,
-                     struct xfer_error *err)
-{
-    int64_t n;
-
-    switch (spec->type) {
-    case PARAM_BOOL:
-        if (!cJSON_IsBool(value))
-            return error_set(err, XFER_INVALID_PARAMS, "parameter \"%s\" must be true or false",
-                             spec->name);
-        *(bool *)target = cJSON_IsTrue(value);
-        return 0;
-    case PARAM_INTEGER:
-        if (!json_integer(value, &n) || n < spec->min || n > spec->max)
-            return error_set(err, XFER_INVALID_PARAMS,
-                             "parameter \"%s\" must be an integer from %" PRId64 " to %" PRId64,
-                             spec->name, spec->min, spec->max);
-        *(int64_t *)target = n;
-        return 0;
-    case PARAM_SECONDS:
-        if (!cJSON_IsNumber(value) ||
-            !(value->valuedouble >= 0 && value->valuedouble <= (double)spec->max))
-            return error_set(err, XFER_INVALID_PARAMS,
-                             "parameter \"%s\" must be a number from 0 to %" PRId64, spec->name,
-                             spec->max);
-        *(double *)target = value->valuedouble;
-        return 0;
-    case PARAM_STRING: {
-        const char *s = string_of(spec->name, value, spec->max, err);
-
-        return s ? set_string(spec->name, target, s, err) : -1;
-    }
-    case PARAM_PATH:
-        return set_path(spec, value->string, value, strcmp(value->string, spec->name) != 0, target,
-                        err);
-    case PARAM_CHOICE:
-        return set_choice(spec, value, target, err);
-    }
-    return error_set(err, XFER_INTERNAL, "parameter \"%s\" has no type", spec->name);
 }
 
 /* Is name that of the parameter, or of its twin in base64? */
@@ -152,7 +30,26 @@ static bool is_named(const struct param_spec *spec, const char *name)
 
     if (strncmp(name, spec->name, len) != 0)
         return false;
-    return name[len] == '\0' || (spec->type == PARAM_PATH && strcmp(name + len, "_b64") == 0);
+    return name[len] == '\0' || ((spec->type == PARAM_PATH || spec->type == PARAM_STRINGS) &&
+                                 strcmp(name + len, "_b64") == 0);
+}
+
+/* What no parameter can be wrong by itself. */
+static int check_together(const struct control_params *p, struct xfer_error *err)
+{
+    if (p->checksum && p->overwrite != OVERWRITE_CHANGED)
+        return error_set(err, XFER_INVALID_PARAMS,
+                         "parameter \"checksum\" goes with \"overwrite\" being \"changed\" only");
+    for (size_t i = 0; i < p->filter.n; i++) {
+        const char *rule = p->filter.list[i];
+
+        if ((rule[0] != '+' && rule[0] != '-') || rule[1] != ' ' || rule[2] == '\0')
+            return error_set(err, XFER_INVALID_PARAMS,
+                             "parameter \"filter\": rule %zu is neither \"+ PATTERN\" nor "
+                             "\"- PATTERN\"",
+                             i + 1);
+    }
+    return 0;
 }
 
 static int decode_params(const struct method_spec *method, const cJSON *params,
@@ -179,14 +76,14 @@ static int decode_params(const struct method_spec *method, const cJSON *params,
             return error_set(err, XFER_INVALID_PARAMS, "parameter \"%s\" is given more than once",
                              spec->name);
         given |= UINT64_C(1) << i;
-        if (set_param(spec, value, (char *)p + spec->offset, err) == -1)
+        if (param_decode(spec, value, (char *)p + spec->offset, err) == -1)
             return -1;
     }
     for (size_t i = 0; i < method->n_params; i++)
         if (method->params[i].required && !(given & UINT64_C(1) << i))
             return error_set(err, XFER_INVALID_PARAMS, "%s needs parameter \"%s\"", method->name,
                              method->params[i].name);
-    return 0;
+    return check_together(p, err);
 }
 
 /* The text of an id to echo. NULL with XFER_INVALID_REQUEST when it is none that could be. */

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * The methods, for the files that they are in: handlers.c (which is which; system and events),
- * handlers_transfer.c, handlers_queue.c, handlers_limits.c, handlers_daemon.c. A handler gives the
- * reply or has it
- * wait; p may be gone with the reply.
+ * handlers_transfer.c, handlers_notes.c, handlers_queue.c, handlers_limits.c, handlers_daemon.c. A
+ * handler gives the reply or has it wait; p may be gone with the reply.
  */
 #ifndef XFER_DAEMON_CONTROL_HANDLERS_IMPL_H
 #define XFER_DAEMON_CONTROL_HANDLERS_IMPL_H
@@ -29,6 +28,8 @@ void handle_list(struct control *c, struct reply *reply, const struct control_pa
 void handle_wait(struct control *c, struct reply *reply, const struct control_params *p);
 void handle_cancel(struct control *c, struct reply *reply, const struct control_params *p);
 void handle_retry(struct control *c, struct reply *reply, const struct control_params *p);
+void handle_errors(struct control *c, struct reply *reply, const struct control_params *p);
+void handle_plan(struct control *c, struct reply *reply, const struct control_params *p);
 
 void handle_pause(struct control *c, struct reply *reply, const struct control_params *p);
 void handle_resume(struct control *c, struct reply *reply, const struct control_params *p);

@@ -17,8 +17,8 @@
 
 _Static_assert(JOB_QUEUED == 0 && JOB_DONE == 2 && JOB_FAILED == 3 && JOB_CANCELLED == 4,
                "job states are recorded by these numbers");
-_Static_assert(OVERWRITE_REPLACE == 0 && OVERWRITE_NEVER == 1 && SYNC_FILE == 0 &&
-                   SYNC_BATCH == 1 && SYNC_NONE == 2,
+_Static_assert(OVERWRITE_REPLACE == 0 && OVERWRITE_NEVER == 1 && OVERWRITE_CHANGED == 2 &&
+                   OVERWRITE_NEWER == 3 && SYNC_FILE == 0 && SYNC_BATCH == 1 && SYNC_NONE == 2,
                "these are recorded by number too");
 
 #define TIME_MAX 1e12 /* Unix seconds; beyond it something is wrong */
@@ -81,7 +81,7 @@ const char *queue_row_fault(const struct queue_row *row)
         {"position", within(row->position, 0, XFER_JSON_INTEGER_MAX)},
         {"state", state_and_end_agree(row)},
         {"priority", within(row->priority, -XFER_PRIORITY_MAX, XFER_PRIORITY_MAX)},
-        {"overwrite", within((int64_t)row->overwrite, OVERWRITE_REPLACE, OVERWRITE_NEVER)},
+        {"overwrite", within((int64_t)row->overwrite, OVERWRITE_REPLACE, OVERWRITE_NEWER)},
         {"sync", within((int64_t)row->sync, SYNC_FILE, SYNC_DEFAULT)},
         {"retries", within(row->retries, 0, XFER_RETRIES_MAX)},
         {"source", length_within(row->source, 1, XFER_PATH_SIZE - 1)},
@@ -364,7 +364,7 @@ struct queue_row *queue_row_read(sqlite3_stmt *st, int *rc, const char **fault)
     row->ended = get_integer(&r, 0, XFER_JSON_INTEGER_MAX);
     row->owner = (uid_t)get_integer(&r, 0, UINT32_MAX);
     row->priority = (int)get_integer(&r, INT_MIN, INT_MAX);
-    row->overwrite = (enum overwrite_mode)get_integer(&r, 0, OVERWRITE_NEVER);
+    row->overwrite = (enum overwrite_mode)get_integer(&r, 0, OVERWRITE_NEWER);
     row->sync = (enum sync_mode)get_integer(&r, 0, SYNC_DEFAULT);
     row->retries = get_integer(&r, 0, XFER_RETRIES_MAX);
     row->source = get_string(&r, SQLITE_BLOB, false);

@@ -241,12 +241,6 @@ int reply_take_handle(struct reply *r)
     return r->handle.fd;
 }
 
-static bool keep_text(char **to, const char *from)
-{
-    *to = from ? strdup(from) : NULL;
-    return !from || *to;
-}
-
 bool reply_keep(struct reply *r, enum method_id method, const struct control_params *p)
 {
     if (r->kept)
@@ -254,11 +248,7 @@ bool reply_keep(struct reply *r, enum method_id method, const struct control_par
     struct control_params *kept = malloc(sizeof *kept);
     if (!kept)
         return false;
-    *kept = *p;
-    kept->source = kept->dest = kept->method = kept->key = kept->user = NULL;
-    if (!keep_text(&kept->source, p->source) || !keep_text(&kept->dest, p->dest) ||
-        !keep_text(&kept->key, p->key) || !keep_text(&kept->user, p->user)) {
-        control_params_free(kept);
+    if (!control_params_copy(kept, p)) {
         free(kept);
         return false;
     }

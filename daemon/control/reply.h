@@ -63,8 +63,7 @@ int reply_take_handle(struct reply *r); /* its descriptor. There must be one */
 void reply_set_fetched(struct reply *r);
 bool reply_is_fetched(const struct reply *r);
 
-/* Keep the request itself, to run it again, but not the name of a method. False: no memory.
- * Keeping it twice changes nothing. */
+/* Keep the request itself, to run it again. False: no memory. Keeping it twice changes nothing. */
 bool reply_keep(struct reply *r, enum method_id method, const struct control_params *p);
 /* NULL: was not kept. Gone with the reply. */
 const struct control_params *reply_kept(const struct reply *r, enum method_id *method);

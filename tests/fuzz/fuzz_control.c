@@ -27,6 +27,15 @@ static bool same(const char *a, const char *b)
     return (!a && !b) || (a && b && strcmp(a, b) == 0);
 }
 
+static bool same_strings(const struct control_strings *a, const struct control_strings *b)
+{
+    bool all = a->n == b->n;
+
+    for (size_t i = 0; all && i < a->n; i++)
+        all = same(a->list[i], b->list[i]);
+    return all;
+}
+
 static void check_answer(const struct control_request *r)
 {
     struct xfer_error err = XFER_ERROR_INIT;
@@ -58,6 +67,9 @@ static void check_way_back(const struct control_request *r)
           p->priority == q->priority && p->retries == q->retries && p->overwrite == q->overwrite &&
           p->sync == q->sync && p->state == q->state && p->wait == q->wait &&
           p->bandwidth == q->bandwidth && p->source_fd == q->source_fd && p->head == q->head);
+    check(p->preserve == q->preserve && p->after == q->after && p->dry_run == q->dry_run &&
+          p->checksum == q->checksum && p->one_file_system == q->one_file_system &&
+          same_strings(&p->filter, &q->filter));
     control_message_free(m);
     free(line);
 }
@@ -72,6 +84,14 @@ static void check_params(const struct control_params *p)
     check(p->bandwidth >= -1 && p->bandwidth <= XFER_JSON_INTEGER_MAX);
     check(p->retries >= -1 && p->retries <= XFER_RETRIES_MAX);
     check(p->job >= 0 && p->job <= XFER_JSON_INTEGER_MAX);
+    check(p->preserve <= PRESERVE_ALL && p->filter.n <= XFER_FILTER_RULES_MAX);
+    check(!p->checksum || p->overwrite == OVERWRITE_CHANGED);
+    size_t bytes = 0;
+    for (size_t i = 0; i < p->filter.n; i++) {
+        check(p->filter.list[i][0] != '\0');
+        bytes += strlen(p->filter.list[i]);
+    }
+    check(bytes <= XFER_FILTER_SIZE);
 }
 
 static void fuzz_request(const char *line, size_t len)
@@ -103,10 +123,40 @@ static void fuzz_job(const char *text)
     check(encoded && control_job_parse(encoded, &again, &err) == 0);
     check(job.job == again.job && job.state == again.state && job.retries == again.retries &&
           same(job.source, again.source) && same(job.dest_path, again.dest_path) &&
-          same(job.key, again.key));
+          same(job.key, again.key) && same(job.preserve, again.preserve) &&
+          same_strings(&job.filter, &again.filter) && job.errors.n == again.errors.n &&
+          job.warnings.n == again.warnings.n);
     free(encoded);
     control_job_free(&job);
     control_job_free(&again);
+}
+
+static void fuzz_pages(const char *text)
+{
+    struct xfer_error err = XFER_ERROR_INIT;
+    struct control_notes notes, notes_again;
+    struct control_plan plan, plan_again;
+
+    if (control_notes_parse(text, &notes, &err) == 0) {
+        char *encoded = control_notes_encode(&notes);
+
+        check(encoded && control_notes_parse(encoded, &notes_again, &err) == 0);
+        check(notes.n == notes_again.n && notes.more == notes_again.more);
+        for (size_t i = 0; i < notes.n; i++)
+            check(same(notes.list[i].path, notes_again.list[i].path));
+        free(encoded);
+        control_notes_free(&notes);
+        control_notes_free(&notes_again);
+    }
+    if (control_plan_parse(text, &plan, &err) == 0) {
+        char *encoded = control_plan_encode(&plan);
+
+        check(encoded && control_plan_parse(encoded, &plan_again, &err) == 0);
+        check(plan.n == plan_again.n && plan.more == plan_again.more);
+        free(encoded);
+        control_plan_free(&plan);
+        control_plan_free(&plan_again);
+    }
 }
 
 static void fuzz_replies(const char *text, size_t len)
@@ -124,6 +174,7 @@ static void fuzz_replies(const char *text, size_t len)
     if (control_incoming_parse(text, len, &in, &err) == 0)
         control_incoming_free(&in);
     fuzz_job(text);
+    fuzz_pages(text);
     control_hello_parse(text, &hello, &err);
     control_stats_parse(text, &stats, &err);
     control_ping_parse(text, &ping, &err);

@@ -30,7 +30,7 @@ with Client() as c, Client() as other:
     last = 0
     while not all(s and s[-1]["state"] == "done" for s in seen.values()):
         event = c.read()["params"]
-        equal(set(event), {"seq", "job", "state", "phase", "bytes_done", "bytes_total", "files_done", "files_total", "rate"})
+        equal(set(event), {"seq", "job", "state", "phase", "bytes_done", "bytes_total", "files_done", "files_total", "files_failed", "files_skipped", "walking", "rate"})
         assert event["seq"] > last, (event, last)
         last = event["seq"]
         seen[event["job"]].append(event)

@@ -425,7 +425,7 @@ END
 wrong = {
     "source": [None, 1, True, [], {}, ["/a"], "", "x" * 4096, "/" + "x" * 4096],
     "dest": [None, 1, True, [], {}, "", "x/" * 2048],
-    "overwrite": [None, 1, True, [], {}, "", "Replace", "newer", "replace "],
+    "overwrite": [None, 1, True, [], {}, "", "Replace", "older", "replace "],
     "sync": [None, 0, False, [], {}, "", "all", "FILE"],
     "priority": [None, "1", True, [], {}, 1.5, 101, -101, 1e15, 2**53, 1e300],
     "wait": [None, 0, 1, "true", "", [], {}],
@@ -651,7 +651,9 @@ END
 
 @test "what list_methods and describe tell is what is dispatched" {
     py <<'END'
-sample = {"boolean": True, "integer": None, "seconds": None, "string": "x", "path": None, "choice": None}
+types = {"boolean", "integer", "seconds", "string", "path", "choice", "list", "strings"}
+# what goes with another parameter only
+together = {"checksum": {"overwrite": "changed"}}
 with Client() as c:
     methods = c.call("system.list_methods")["methods"]
     documented = set()
@@ -668,6 +670,10 @@ with Client() as c:
         def value_of(p):
             if p["type"] == "choice":
                 return p["choices"][0]
+            if p["type"] == "list":
+                return ",".join(p["choices"])
+            if p["type"] == "strings":
+                return ["- x", "+ y"]
             if p["type"] in ("integer", "seconds"):
                 return p["max"]
             if p["type"] == "path":
@@ -690,11 +696,12 @@ with Client() as c:
         taken(required)
         equal(code(dict(required, no_such_parameter=1)), "InvalidParams")
         for p in d["params"]:
-            assert p["help"] and p["type"] in sample, p
-            rest = {k: v for k, v in required.items() if k != p["name"]}
+            assert p["help"] and p["type"] in types, p
+            rest = {k: v for k, v in required.items() if k != p["name"]} | together.get(p["name"], {})
             if p["required"]:
                 equal(code(rest), "InvalidParams", p["name"])
-            good, bad = [value_of(p)], [None, {}, []]
+            good, bad = [value_of(p)], [None, {}]
+            bad += [["x"]] if p["type"] == "strings" else [[]]
             if p["type"] in ("integer", "seconds"):
                 good += [p["min"], p["max"]]
                 bad += [p["min"] - 1, p["max"] + 1, "1"]
@@ -706,6 +713,12 @@ with Client() as c:
             if p["type"] == "boolean":
                 good += [False]
                 bad += [0, "true"]
+            if p["type"] == "list":
+                good += ["all", "none", "+" + p["choices"][0]]
+                bad += ["", "x", p["choices"][0] + ",none", p["choices"][0] + ",", 0]
+            if p["type"] == "strings":
+                good += [[], ["- x"] * p["max_items"]]
+                bad += ["- x", [""], [1], ["- x"] * (p["max_items"] + 1), ["- " + "x" * (p["max_bytes"] - 2)]]
             if p["type"] in ("string", "path"):
                 bad += ["", 1, "/" + "x" * p["max_bytes"]]
             if p.get("absolute"):
@@ -715,7 +728,9 @@ with Client() as c:
             for v in bad:
                 equal(code(dict(rest, **{p["name"]: v})), "InvalidParams", f"{m['name']} {p['name']}={v!r:.80}")
             if "or" in p:
-                taken(dict(rest, **{p["or"]: base64.b64encode(value_of(p).encode()).decode()}))
+                v = value_of(p)
+                b64 = [base64.b64encode(x.encode()).decode() for x in (v if isinstance(v, list) else [v])]
+                taken(dict(rest, **{p["or"]: b64 if isinstance(v, list) else b64[0]}))
         if m["name"].startswith("queue."):
             c.call("queue.resume")
         if m["name"] == "limits.set":

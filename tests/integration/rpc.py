@@ -241,16 +241,18 @@ JOB = {
     "files_done": INTEGER, "files_failed": INTEGER, "files_skipped": INTEGER, "rate": NUMBER, "digest": (dict, NULL),
     "attempts": INTEGER, "retries": INTEGER, "not_before": (int, float, NULL), "priority": INTEGER, "bandwidth": INTEGER, "key": (str, NULL), "existing": (bool,),
     "submitted_at": NUMBER, "started_at": (int, float, NULL), "finished_at": (int, float, NULL), "uid": INTEGER,
-    "handle": (bool,), "exit_code": INTEGER, "error": (dict, NULL), "warnings": (list,),
+    "handle": (bool,), "exit_code": INTEGER, "error": (dict, NULL), "errors": (list,), "warnings": (list,), "warnings_total": INTEGER,
+    "walking": (bool,), "preserve": TEXT, "filter": (list,), "dry_run": (bool,), "checksum": (bool,), "one_file_system": (bool,),
 }
 
 
 def check_job(job):
     """Every documented member is there, with its type, and they agree with each other."""
     for name, types in JOB.items():
-        if name in ("source", "dest", "dest_path") and name + "_b64" in job:
+        if name in ("source", "dest", "dest_path", "filter") and name + "_b64" in job:
             assert name not in job, job
-            base64.b64decode(job[name + "_b64"], validate=True)
+            for text in [job[name + "_b64"]] if name != "filter" else job["filter_b64"]:
+                base64.b64decode(text, validate=True)
             continue
         assert name in job, f"no member {name}: {job}"
         value = job[name]

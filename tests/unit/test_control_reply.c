@@ -128,6 +128,158 @@ static void a_job_comes_back_the_same(void **state)
     control_job_free(&back);
 }
 
+static void a_job_of_a_tree_comes_back_the_same(void **state)
+{
+    static char list[] = "mode,owner", rule[] = "- *.o", bad[] = "a/b\xff", top[] = "",
+                why[] = "why", other[] = "no such thing here";
+    char *rules[] = {rule};
+    struct control_note errors[] = {
+        {.path = bad,
+         .code = XFER_NO_SUCH_FILE,
+         .side = XFER_SIDE_SENDER,
+         .sys_errno = 2,
+         .message = why},
+        {.path = top, .code = XFER_IO, .message = other},
+    };
+    struct control_note warnings[] = {
+        {.path = bad,
+         .code = XFER_PERMISSION_DENIED,
+         .side = XFER_SIDE_RECEIVER,
+         .sys_errno = 1,
+         .message = why},
+    };
+    struct xfer_error err = XFER_ERROR_INIT;
+    struct control_job job = example(), back;
+
+    (void)state;
+    job.walking = job.dry_run = job.checksum = job.one_file_system = true;
+    job.preserve = list;
+    job.filter = (struct control_strings){rules, 1};
+    job.errors = (struct control_notes){.list = errors, .n = 2};
+    job.warnings = (struct control_notes){.list = warnings, .n = 1};
+    job.warnings_total = 17;
+    char *text = control_job_encode(&job);
+    assert_json(text);
+    assert_int_equal(control_job_parse(text, &back, &err), 0);
+    free(text);
+    assert_true(back.walking && back.dry_run && back.checksum && back.one_file_system);
+    assert_string_equal(back.preserve, list);
+    assert_int_equal(back.filter.n, 1);
+    assert_string_equal(back.filter.list[0], rule);
+    assert_int_equal(back.errors.n, 2);
+    assert_string_equal(back.errors.list[0].path, bad);
+    assert_int_equal(back.errors.list[0].code, XFER_NO_SUCH_FILE);
+    assert_int_equal(back.errors.list[0].side, XFER_SIDE_SENDER);
+    assert_int_equal(back.errors.list[0].sys_errno, 2);
+    assert_string_equal(back.errors.list[0].message, why);
+    assert_string_equal(back.errors.list[1].path, "");
+    assert_int_equal(back.errors.list[1].code, XFER_IO);
+    assert_int_equal(back.errors.list[1].side, XFER_SIDE_NONE);
+    assert_int_equal(back.errors.list[1].sys_errno, 0);
+    assert_int_equal(back.warnings.n, 1);
+    assert_int_equal(back.warnings.list[0].side, XFER_SIDE_RECEIVER);
+    assert_int_equal(back.warnings_total, 17);
+    control_job_free(&back);
+}
+
+static void a_page_of_errors_comes_back_the_same(void **state)
+{
+    static char bad[] = "\xff\xfe", good[] = "x", why[] = "why";
+    struct control_note list[] = {
+        {.n = 7, .path = bad, .code = XFER_SOURCE_CHANGED, .message = why},
+        {.n = 9,
+         .warning = true,
+         .path = good,
+         .code = XFER_NOT_REGULAR,
+         .side = XFER_SIDE_SENDER,
+         .message = why},
+    };
+    struct control_notes page = {.list = list, .n = 2, .more = true}, back;
+    struct xfer_error err = XFER_ERROR_INIT;
+    char *text = control_notes_encode(&page);
+
+    (void)state;
+    assert_json(text);
+    assert_holds(text, "\"path_b64\":");
+    assert_holds(text, "\"kind\":\"error\"");
+    assert_holds(text, "\"kind\":\"warning\"");
+    assert_holds(text, "\"name\":\"SourceChanged\"");
+    assert_int_equal(control_notes_parse(text, &back, &err), 0);
+    free(text);
+    assert_true(back.more);
+    assert_int_equal(back.n, 2);
+    assert_int_equal(back.list[0].n, 7);
+    assert_false(back.list[0].warning);
+    assert_string_equal(back.list[0].path, bad);
+    assert_int_equal(back.list[1].n, 9);
+    assert_true(back.list[1].warning);
+    assert_int_equal(back.list[1].code, XFER_NOT_REGULAR);
+    assert_int_equal(back.list[1].side, XFER_SIDE_SENDER);
+    control_notes_free(&back);
+}
+
+static void a_page_of_a_plan_comes_back_the_same(void **state)
+{
+    static char send[] = "send", keep[] = "keep", file[] = "file", link[] = "link", a[] = "d/a",
+                b[] = "\xff";
+    struct control_plan_entry list[] = {
+        {.n = 1, .action = send, .type = file, .path = a, .size = INT64_C(1) << 50},
+        {.n = 2, .action = keep, .type = link, .path = b},
+    };
+    struct control_plan page = {.list = list, .n = 2}, back;
+    struct xfer_error err = XFER_ERROR_INIT;
+    char *text = control_plan_encode(&page);
+
+    (void)state;
+    assert_json(text);
+    assert_int_equal(control_plan_parse(text, &back, &err), 0);
+    free(text);
+    assert_false(back.more);
+    assert_int_equal(back.n, 2);
+    assert_int_equal(back.list[0].n, 1);
+    assert_string_equal(back.list[0].action, send);
+    assert_string_equal(back.list[0].type, file);
+    assert_string_equal(back.list[0].path, a);
+    assert_int_equal(back.list[0].size, INT64_C(1) << 50);
+    assert_string_equal(back.list[1].action, keep);
+    assert_string_equal(back.list[1].type, link);
+    assert_string_equal(back.list[1].path, b);
+    control_plan_free(&back);
+}
+
+static void broken_pages_are_a_protocol_error(void **state)
+{
+    static const char *const errors[] = {"[]",
+                                         "{}",
+                                         "{\"errors\":{}}",
+                                         "{\"errors\":[1]}",
+                                         "{\"errors\":[{\"path\":1}]}",
+                                         "{\"errors\":[{\"n\":\"1\"}]}",
+                                         "{\"errors\":[],\"more\":1}"};
+    static const char *const plans[] = {"[]",
+                                        "{}",
+                                        "{\"entries\":7}",
+                                        "{\"entries\":[\"x\"]}",
+                                        "{\"entries\":[{\"size\":null}]}",
+                                        "{\"entries\":[{\"action\":3}]}",
+                                        "{\"entries\":[],\"more\":null}"};
+    struct xfer_error err = XFER_ERROR_INIT;
+    struct control_notes notes;
+    struct control_plan plan;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(errors) / sizeof(*errors); i++) {
+        assert_int_equal(control_notes_parse(errors[i], &notes, &err), -1);
+        assert_int_equal(err.code, XFER_PROTOCOL);
+        assert_null(notes.list);
+    }
+    for (size_t i = 0; i < sizeof(plans) / sizeof(*plans); i++) {
+        assert_int_equal(control_plan_parse(plans[i], &plan, &err), -1);
+        assert_int_equal(err.code, XFER_PROTOCOL);
+        assert_null(plan.list);
+    }
+}
+
 static void a_destination_beneath_a_long_root_comes_back(void **state)
 {
     struct xfer_error err = XFER_ERROR_INIT;
@@ -156,7 +308,8 @@ static void a_job_has_every_member_of_the_protocol(void **state)
         "rate",          "digest",      "attempts",   "retries",      "not_before",
         "priority",      "key",         "existing",   "submitted_at", "started_at",
         "finished_at",   "uid",         "handle",     "exit_code",    "error",
-        "warnings",      "bandwidth",
+        "warnings",      "bandwidth",   "errors",     "walking",      "warnings_total",
+        "preserve",      "filter",      "dry_run",    "checksum",     "one_file_system",
     };
     struct control_job job = {.job = 1};
     char *text = control_job_encode(&job);
@@ -706,7 +859,7 @@ static void a_description_tells_type_range_and_choices(void **state)
     (void)state;
     assert_holds(text, "\"type\":\"path\",\"required\":true,\"max_bytes\":4095,\"or\":\"source_"
                        "b64\",\"absolute\":true");
-    assert_holds(text, "\"choices\":[\"replace\",\"never\"]");
+    assert_holds(text, "\"choices\":[\"replace\",\"never\",\"changed\",\"newer\"]");
     assert_holds(text, "\"min\":-100,\"max\":100");
     free(text);
 }
@@ -851,6 +1004,9 @@ static void an_event_comes_back_the_same(void **state)
                                .bytes_total = 2,
                                .files_done = 3,
                                .files_total = 4,
+                               .files_failed = 6,
+                               .files_skipped = 7,
+                               .walking = true,
                                .rate = 5.5};
     struct control_incoming in;
     char *line = control_event_encode(&ev);
@@ -868,6 +1024,9 @@ static void an_event_comes_back_the_same(void **state)
     assert_int_equal(in.event.bytes_total, 2);
     assert_int_equal(in.event.files_done, 3);
     assert_int_equal(in.event.files_total, 4);
+    assert_int_equal(in.event.files_failed, 6);
+    assert_int_equal(in.event.files_skipped, 7);
+    assert_true(in.event.walking);
     assert_true(in.event.rate == 5.5);
     assert_json(in.result);
     control_incoming_free(&in);
@@ -945,7 +1104,8 @@ static void names_of_states_and_modes_go_both_ways(void **state)
     (void)state;
     for (int s = 0; s < JOB_STATE_COUNT; s++)
         assert_int_equal(job_state_by_name(job_state_name((enum job_state)s)), s);
-    assert_int_equal(overwrite_mode_by_name(overwrite_mode_name(OVERWRITE_NEVER)), OVERWRITE_NEVER);
+    for (int m = OVERWRITE_REPLACE; m <= OVERWRITE_NEWER; m++)
+        assert_int_equal(overwrite_mode_by_name(overwrite_mode_name((enum overwrite_mode)m)), m);
     assert_int_equal(sync_mode_by_name(sync_mode_name(SYNC_NONE)), SYNC_NONE);
     assert_int_equal(job_state_by_name("x"), -1);
     assert_int_equal(overwrite_mode_by_name(""), -1);
@@ -1028,6 +1188,10 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_job_comes_back_the_same),
+        cmocka_unit_test(a_job_of_a_tree_comes_back_the_same),
+        cmocka_unit_test(a_page_of_errors_comes_back_the_same),
+        cmocka_unit_test(a_page_of_a_plan_comes_back_the_same),
+        cmocka_unit_test(broken_pages_are_a_protocol_error),
         cmocka_unit_test(a_destination_beneath_a_long_root_comes_back),
         cmocka_unit_test(a_job_has_every_member_of_the_protocol),
         cmocka_unit_test(what_a_job_has_not_is_null),

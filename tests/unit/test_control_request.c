@@ -143,6 +143,58 @@ static void all_parameters_of_submit_are_taken(void **state)
     control_message_free(m);
 }
 
+static void the_parameters_about_trees_are_taken(void **state)
+{
+    struct control_message *m =
+        submit_taken(",\"overwrite\":\"changed\",\"checksum\":true,\"preserve\":\"+owner,acl\","
+                     "\"filter\":[\"+ *.c\",\"- *\"],\"one_file_system\":true,\"dry_run\":true");
+    const struct control_params *p = &m->requests[0].params;
+
+    (void)state;
+    assert_int_equal(p->overwrite, OVERWRITE_CHANGED);
+    assert_true(p->checksum && p->one_file_system && p->dry_run);
+    assert_int_equal(p->preserve, PRESERVE_DEFAULT | PRESERVE_OWNER | PRESERVE_ACL);
+    assert_int_equal(p->filter.n, 2);
+    assert_string_equal(p->filter.list[0], "+ *.c");
+    assert_string_equal(p->filter.list[1], "- *");
+    control_message_free(m);
+
+    m = submit_taken(",\"overwrite\":\"newer\",\"filter\":[]");
+    p = &m->requests[0].params;
+    assert_int_equal(p->overwrite, OVERWRITE_NEWER);
+    assert_int_equal(p->preserve, PRESERVE_DEFAULT);
+    assert_int_equal(p->filter.n, 0);
+    control_message_free(m);
+}
+
+static void rules_in_base64_are_any_bytes(void **state)
+{
+    struct control_message *m = submit_taken(",\"filter_b64\":[\"LSD/\"]");
+
+    (void)state;
+    assert_int_equal(m->requests[0].params.filter.n, 1);
+    assert_string_equal(m->requests[0].params.filter.list[0], "- \xff");
+    control_message_free(m);
+}
+
+static void all_parameters_of_errors_and_plan_are_taken(void **state)
+{
+    struct control_message *m =
+        taken("{\"id\":1,\"method\":\"transfer.errors\",\"params\":{\"job\":3,\"after\":100,"
+              "\"limit\":1000}}");
+
+    (void)state;
+    assert_int_equal(m->requests[0].params.job, 3);
+    assert_int_equal(m->requests[0].params.after, 100);
+    assert_int_equal(m->requests[0].params.limit, 1000);
+    control_message_free(m);
+
+    m = taken("{\"id\":1,\"method\":\"transfer.plan\",\"params\":{\"job\":3}}");
+    assert_int_equal(m->requests[0].params.after, 0);
+    assert_int_equal(m->requests[0].params.limit, -1);
+    control_message_free(m);
+}
+
 static void all_parameters_of_list_and_wait_are_taken(void **state)
 {
     struct control_message *m =
@@ -820,10 +872,136 @@ static void methods_without_parameters_refuse_any(void **state)
 static void an_unknown_choice_is_refused(void **state)
 {
     (void)state;
-    submit_refused(",\"overwrite\":\"newer\"");
+    submit_refused(",\"overwrite\":\"older\"");
     submit_refused(",\"overwrite\":\"Never\"");
     submit_refused(",\"sync\":\"\"");
     params_refused("transfer.list", "{\"state\":\"lost\"}");
+}
+
+static void a_checksum_goes_with_changed_only(void **state)
+{
+    (void)state;
+    submit_refused(",\"checksum\":true");
+    submit_refused(",\"checksum\":true,\"overwrite\":\"newer\"");
+    submit_refused(",\"overwrite\":\"never\",\"checksum\":true");
+    control_message_free(submit_taken(",\"checksum\":false,\"overwrite\":\"newer\""));
+    control_message_free(submit_taken(",\"checksum\":true,\"overwrite\":\"changed\""));
+}
+
+static void what_is_to_be_preserved_goes_by_its_names(void **state)
+{
+    static const char *const bad[] = {
+        "\"\"",      "\"mod\"",         "\"mode,\"",  "\",mode\"",  "\"Mode\"", "\"none,mode\"",
+        "\"+none\"", "\"mode times\"",  "\"++mode\"", "[\"mode\"]", "7",        "\"mode,none\"",
+        "\"+\"",     "\"links,modes\"", "null"};
+    static const struct {
+        const char *text;
+        uint32_t mask;
+    } good[] = {
+        {"mode", PRESERVE_MODE},
+        {"times,mode", PRESERVE_DEFAULT},
+        {"none", 0},
+        {"all", PRESERVE_ALL},
+        {"+all", PRESERVE_ALL},
+        {"+owner", PRESERVE_DEFAULT | PRESERVE_OWNER},
+        {"links,+sparse", PRESERVE_DEFAULT | PRESERVE_LINKS | PRESERVE_SPARSE},
+        {"xattr,acl,acl", PRESERVE_XATTR | PRESERVE_ACL},
+    };
+    char line[64];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
+        snprintf(line, sizeof(line), ",\"preserve\":%s", bad[i]);
+        submit_refused(line);
+    }
+    for (size_t i = 0; i < sizeof(good) / sizeof(*good); i++) {
+        snprintf(line, sizeof(line), ",\"preserve\":\"%s\"", good[i].text);
+        struct control_message *m = submit_taken(line);
+        assert_int_equal(m->requests[0].params.preserve, good[i].mask);
+        control_message_free(m);
+    }
+}
+
+static void every_set_of_what_is_preserved_goes_both_ways(void **state)
+{
+    struct xfer_error err = XFER_ERROR_INIT;
+    char text[PRESERVE_TEXT_SIZE];
+    uint32_t back;
+
+    (void)state;
+    for (uint32_t mask = 0; mask <= PRESERVE_ALL; mask++) {
+        preserve_format(mask, text);
+        assert_int_equal(preserve_parse(text, &back, &err), 0);
+        assert_int_equal(back, mask);
+    }
+    preserve_format(PRESERVE_ALL, text);
+    assert_string_equal(text, "mode,times,owner,xattr,acl,links,sparse");
+    preserve_format(0, text);
+    assert_string_equal(text, "none");
+}
+
+static void what_is_no_rule_is_refused(void **state)
+{
+    static const char *const bad[] = {"\"- a\"",        "[\"\"]",          "[\"a\"]",
+                                      "[\"+a\"]",       "[\"- \"]",        "[\"- a\",\"! b\"]",
+                                      "[\"- a\",null]", "[[\"- a\"]]",     "{}",
+                                      "null",           "[\"- a\\u0000\"]"};
+    char line[64];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
+        snprintf(line, sizeof(line), ",\"filter\":%s", bad[i]);
+        submit_refused(line);
+    }
+    submit_refused(",\"filter_b64\":[\"- a\"]");
+    submit_refused(",\"filter_b64\":[\"LSAA\"]");
+    submit_refused(",\"filter\":[\"- a\"],\"filter_b64\":[\"LSBh\"]");
+}
+
+/* A submission with n rules of len bytes each. */
+static char *line_with_rules(size_t n, size_t len)
+{
+    char *line = malloc(256 + n * (len + 3)), *at = line;
+
+    assert_non_null(line);
+    at += sprintf(
+        at, "{\"id\":7,\"method\":\"transfer.submit\",\"params\":{\"source\":\"/a\",\"filter\":[");
+    for (size_t i = 0; i < n; i++) {
+        at = stpcpy(at, i > 0 ? ",\"- " : "\"- ");
+        memset(at, 'x', len - 2);
+        at += len - 2;
+        *at++ = '"';
+    }
+    strcpy(at, "]}}");
+    return line;
+}
+
+static void rules_are_bounded_in_number_and_bytes(void **state)
+{
+    char *line = line_with_rules(XFER_FILTER_RULES_MAX, 3);
+
+    (void)state;
+    control_message_free(taken(line));
+    free(line);
+    line = line_with_rules(XFER_FILTER_RULES_MAX + 1, 3);
+    refused(line, XFER_INVALID_PARAMS, "7");
+    free(line);
+    line = line_with_rules(2, XFER_FILTER_SIZE / 2 - 1);
+    control_message_free(taken(line));
+    free(line);
+    line = line_with_rules(2, XFER_FILTER_SIZE / 2);
+    refused(line, XFER_INVALID_PARAMS, "7");
+    free(line);
+}
+
+static void a_page_of_notes_is_bounded(void **state)
+{
+    (void)state;
+    params_refused("transfer.errors", "{\"job\":1,\"limit\":1001}");
+    params_refused("transfer.plan", "{\"job\":1,\"limit\":-1}");
+    params_refused("transfer.plan", "{\"job\":1,\"after\":-1}");
+    params_refused("transfer.errors", "{\"after\":1}");
+    params_refused("transfer.errors", "{\"job\":1,\"before\":1}");
 }
 
 static void a_nul_in_a_parameter_is_refused(void **state)
@@ -933,6 +1111,52 @@ static void an_encoded_submit_comes_back_the_same(void **state)
     assert_string_equal(q->key, key);
     assert_true(q->wait);
     control_message_free(m);
+}
+
+static void an_encoded_submit_of_a_tree_comes_back_the_same(void **state)
+{
+    char source[] = "/d", rule[] = "- *.o", other[] = "+ caf\xe9";
+    char *rules[] = {rule, other};
+    struct control_params p;
+
+    (void)state;
+    for (size_t n = 0; n <= 2; n++) { /* the second rule takes both to base64 */
+        control_params_init(&p);
+        p.source = source;
+        p.overwrite = OVERWRITE_CHANGED;
+        p.checksum = p.dry_run = p.one_file_system = true;
+        p.preserve = n == 0 ? 0 : PRESERVE_ALL;
+        p.filter = (struct control_strings){rules, n};
+        struct control_message *m = there_and_back(METHOD_TRANSFER_SUBMIT, &p);
+        const struct control_params *q = &m->requests[0].params;
+        assert_int_equal(q->overwrite, OVERWRITE_CHANGED);
+        assert_true(q->checksum && q->dry_run && q->one_file_system);
+        assert_int_equal(q->preserve, p.preserve);
+        assert_int_equal(q->filter.n, n);
+        for (size_t i = 0; i < n; i++)
+            assert_string_equal(q->filter.list[i], rules[i]);
+        control_message_free(m);
+    }
+}
+
+static void copied_parameters_are_the_same(void **state)
+{
+    struct control_message *m =
+        submit_taken(",\"dest\":\"d\",\"key\":\"k\",\"filter\":[\"- a\",\"- b\"],\"dry_run\":true");
+    struct control_params copy;
+
+    (void)state;
+    assert_true(control_params_copy(&copy, &m->requests[0].params));
+    control_message_free(m);
+    assert_string_equal(copy.source, "/a");
+    assert_string_equal(copy.dest, "d");
+    assert_string_equal(copy.key, "k");
+    assert_null(copy.user);
+    assert_true(copy.dry_run);
+    assert_int_equal(copy.filter.n, 2);
+    assert_string_equal(copy.filter.list[1], "- b");
+    control_params_free(&copy);
+    assert_int_equal(copy.filter.n, 0);
 }
 
 static void an_encoded_wait_keeps_a_timeout_of_zero(void **state)
@@ -1048,6 +1272,9 @@ int main(void)
         cmocka_unit_test(a_request_without_params_is_taken),
         cmocka_unit_test(parameters_that_are_not_given_have_their_initial_values),
         cmocka_unit_test(all_parameters_of_submit_are_taken),
+        cmocka_unit_test(the_parameters_about_trees_are_taken),
+        cmocka_unit_test(rules_in_base64_are_any_bytes),
+        cmocka_unit_test(all_parameters_of_errors_and_plan_are_taken),
         cmocka_unit_test(all_parameters_of_list_and_wait_are_taken),
         cmocka_unit_test(white_space_around_and_inside_is_taken),
         cmocka_unit_test(ids_are_echoed_as_they_were),
@@ -1104,6 +1331,12 @@ int main(void)
         cmocka_unit_test(a_key_has_1_to_255_bytes),
         cmocka_unit_test(methods_without_parameters_refuse_any),
         cmocka_unit_test(an_unknown_choice_is_refused),
+        cmocka_unit_test(a_checksum_goes_with_changed_only),
+        cmocka_unit_test(what_is_to_be_preserved_goes_by_its_names),
+        cmocka_unit_test(every_set_of_what_is_preserved_goes_both_ways),
+        cmocka_unit_test(what_is_no_rule_is_refused),
+        cmocka_unit_test(rules_are_bounded_in_number_and_bytes),
+        cmocka_unit_test(a_page_of_notes_is_bounded),
         cmocka_unit_test(a_nul_in_a_parameter_is_refused),
         cmocka_unit_test(an_escaped_backslash_before_u0000_is_no_nul),
         cmocka_unit_test(a_nul_byte_in_base64_is_refused),
@@ -1112,6 +1345,8 @@ int main(void)
         cmocka_unit_test(a_relative_source_is_refused),
         cmocka_unit_test(the_name_of_a_refused_parameter_is_told),
         cmocka_unit_test(an_encoded_submit_comes_back_the_same),
+        cmocka_unit_test(an_encoded_submit_of_a_tree_comes_back_the_same),
+        cmocka_unit_test(copied_parameters_are_the_same),
         cmocka_unit_test(an_encoded_wait_keeps_a_timeout_of_zero),
         cmocka_unit_test(an_encoded_list_keeps_a_state_of_zero),
         cmocka_unit_test(what_was_not_set_is_not_written),
