@@ -17,6 +17,7 @@
 
 #include "proto/control_json.h"
 #include "proto/control_param.h"
+#include "proto/filter.h"
 
 static bool has_nul(const char *s)
 {
@@ -40,15 +41,12 @@ static int check_together(const struct control_params *p, struct xfer_error *err
     if (p->checksum && p->overwrite != OVERWRITE_CHANGED)
         return error_set(err, XFER_INVALID_PARAMS,
                          "parameter \"checksum\" goes with \"overwrite\" being \"changed\" only");
-    for (size_t i = 0; i < p->filter.n; i++) {
-        const char *rule = p->filter.list[i];
-
-        if ((rule[0] != '+' && rule[0] != '-') || rule[1] != ' ' || rule[2] == '\0')
-            return error_set(err, XFER_INVALID_PARAMS,
-                             "parameter \"filter\": rule %zu is neither \"+ PATTERN\" nor "
-                             "\"- PATTERN\"",
-                             i + 1);
-    }
+    if (p->filter.n == 0)
+        return 0;
+    struct filter *filter = filter_create((const char *const *)p->filter.list, p->filter.n, err);
+    if (!filter)
+        return error_prefix(err, "parameter \"filter\"");
+    filter_destroy(filter);
     return 0;
 }
 

@@ -986,10 +986,10 @@ static void rules_are_bounded_in_number_and_bytes(void **state)
     line = line_with_rules(XFER_FILTER_RULES_MAX + 1, 3);
     refused(line, XFER_INVALID_PARAMS, "7");
     free(line);
-    line = line_with_rules(2, XFER_FILTER_SIZE / 2 - 1);
+    line = line_with_rules(16, XFER_FILTER_SIZE / 16 - 1);
     control_message_free(taken(line));
     free(line);
-    line = line_with_rules(2, XFER_FILTER_SIZE / 2);
+    line = line_with_rules(16, XFER_FILTER_SIZE / 16);
     refused(line, XFER_INVALID_PARAMS, "7");
     free(line);
 }
