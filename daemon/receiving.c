@@ -46,25 +46,50 @@ struct receiving {
 
 /* ---- link -> receiver ---- */
 
+/* What the receiver says comes next, or -1, as the lane has it. */
+static int to_lane(int next)
+{
+    static const enum lane_next nexts[] = {[RECEIVER_DATA] = LANE_DATA,
+                                           [RECEIVER_ATTRS] = LANE_ATTRS,
+                                           [RECEIVER_START] = LANE_START,
+                                           [RECEIVER_MAP] = LANE_MAP};
+
+    return next < 0 ? -1 : (int)nexts[next];
+}
+
 static int on_meta(void *user, const void *msg, size_t len, struct xfer_error *err)
 {
     struct lane_receiver *l = user;
 
-    return receiver_meta(l->receiver, msg, len, err);
+    return to_lane(receiver_meta(l->receiver, msg, len, err));
+}
+
+static int on_attrs(void *user, const void *msg, size_t len, struct xfer_error *err)
+{
+    struct lane_receiver *l = user;
+
+    return to_lane(receiver_attrs(l->receiver, msg, len, err));
 }
 
 static int on_start(void *user, const void *msg, size_t len, struct xfer_error *err)
 {
     struct lane_receiver *l = user;
 
-    return receiver_start(l->receiver, msg, len, err);
+    return to_lane(receiver_start(l->receiver, msg, len, err));
+}
+
+static int on_map(void *user, const void *msg, size_t len, struct xfer_error *err)
+{
+    struct lane_receiver *l = user;
+
+    return to_lane(receiver_map(l->receiver, msg, len, err));
 }
 
 static int on_data(void *user, struct chunk *chunk, struct xfer_error *err)
 {
     struct lane_receiver *l = user;
 
-    return receiver_data(l->receiver, chunk, chunk->data, chunk->len, err);
+    return to_lane(receiver_data(l->receiver, chunk, chunk->data, chunk->len, err));
 }
 
 static int on_end(void *user, struct xfer_error *err)
@@ -81,8 +106,8 @@ static int on_verdict(void *user, const void *msg, size_t len, struct xfer_error
     return receiver_verdict(l->receiver, msg, len, err);
 }
 
-static const struct lane_receiver_events lane_events = {on_meta, on_start, on_data, on_end,
-                                                        on_verdict};
+static const struct lane_receiver_events lane_events = {on_meta, on_attrs, on_start,  on_map,
+                                                        on_data, on_end,   on_verdict};
 
 /* ---- receiver -> link ---- */
 

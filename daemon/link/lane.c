@@ -1,76 +1,16 @@
 /* SPDX-License-Identifier: MIT
  *
- * See lane.h. One struct for both ends; an end uses its half of it.
- *
- * Receiving: messages match in the order in which they were sent, but they complete in another (an
- * empty end was seen complete before the chunks ahead of it). So data receives are retired in the
- * order in which they were posted, and only the one message that the sequence META, (START,)
- * DATA..., END, VERDICT allows next is looked at.
+ * See lane.h: the life of a lane, and its sending end (the receiving one is in lane_receive.c).
  */
-#include "daemon/link/lane.h"
-
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 
-#include "daemon/link/lane_impl.h"
-#include "daemon/link/mailbox.h"
-#include "daemon/link/mpi_error.h"
-#include "daemon/link/outbox.h"
+#include "daemon/link/lane_ends.h"
 #include "proto/wire.h"
 
-enum expect { EXPECT_META, EXPECT_START, EXPECT_DATA, EXPECT_VERDICT };
-
-struct lane {
-    struct link *link;
-    MPI_Comm comm;
-    int peer;
-    enum lane_end end;
-    struct outbox outbox;
-    struct chunk chunks[XFER_RING_CHUNKS];
-    unsigned char *ring;
-    size_t ring_size;
-
-    /* sending */
-    const struct lane_sender_events *sender;
-    void *sender_user;
-    struct chunk *free_chunks;
-    bool wants_chunk;
-    bool awake;          /* chunk_free is to be called, whatever there is */
-    unsigned files_open; /* META sent, receipt not here */
-    bool held;           /* the last of these */
-
-    /* receiving */
-    const struct lane_receiver_events *receiver;
-    void *receiver_user;
-    enum expect expect;
-    struct {
-        MPI_Request request;
-        struct chunk *chunk;
-    } posted[XFER_RING_CHUNKS]; /* a queue: first, count */
-    unsigned posted_first, posted_count;
-
-    struct mailbox in[3]; /* receipt, refusal and go, or meta, start and verdict */
-};
-
-enum { IN_RECEIPT = 0, IN_REFUSAL = 1, IN_GO = 2, IN_META = 0, IN_START = 1, IN_VERDICT = 2 };
-#define MAILBOXES 3
-
 /* ---- life ---- */
-
-static int post_chunk(struct lane *lane, struct chunk *chunk, struct xfer_error *err)
-{
-    unsigned i = (lane->posted_first + lane->posted_count) % XFER_RING_CHUNKS;
-
-    lane->posted[i].chunk = chunk;
-    if (mpi_check(MPI_Irecv(chunk->data, (int)chunk->size, MPI_BYTE, lane->peer, WIRE_TAG_DATA,
-                            lane->comm, &lane->posted[i].request),
-                  "MPI_Irecv", err))
-        return -1;
-    lane->posted_count++;
-    return 0;
-}
 
 static int make_ring(struct lane *lane, uint32_t chunk, struct xfer_error *err)
 {
@@ -89,10 +29,12 @@ static int make_ring(struct lane *lane, uint32_t chunk, struct xfer_error *err)
 struct lane *lane_create(struct link *link, MPI_Comm comm, int peer, enum lane_end end,
                          uint32_t chunk, struct xfer_error *err)
 {
-    static const int tags[][MAILBOXES] = {
+    static const int tags[][RECEIVER_MAILBOXES] = {
         [LANE_SENDING] = {WIRE_TAG_RECEIPT, WIRE_TAG_REFUSAL, WIRE_TAG_GO},
-        [LANE_RECEIVING] = {WIRE_TAG_META, WIRE_TAG_START, WIRE_TAG_VERDICT}};
-    struct lane *lane = calloc(1, sizeof(*lane));
+        [LANE_RECEIVING] = {WIRE_TAG_META, WIRE_TAG_ATTRS, WIRE_TAG_START, WIRE_TAG_MAP,
+                            WIRE_TAG_VERDICT}};
+    unsigned n_in = end == LANE_SENDING ? SENDER_MAILBOXES : RECEIVER_MAILBOXES;
+    struct lane *lane = calloc(1, sizeof(*lane) + n_in * sizeof(lane->in[0]));
 
     if (!lane) {
         error_set_errno(err, ENOMEM, "lane");
@@ -103,18 +45,18 @@ struct lane *lane_create(struct link *link, MPI_Comm comm, int peer, enum lane_e
     lane->peer = peer;
     lane->end = end;
     outbox_init(&lane->outbox, comm, peer);
-    for (unsigned i = 0; i < MAILBOXES; i++) {
+    lane->n_in = n_in;
+    for (unsigned i = 0; i < n_in; i++)
         mailbox_init(&lane->in[i], comm, peer, tags[end][i]);
-    }
     if (make_ring(lane, chunk, err))
         goto fail;
-    for (unsigned i = 0; i < MAILBOXES; i++)
+    for (unsigned i = 0; i < n_in; i++)
         if (mailbox_post(&lane->in[i], err))
             goto fail;
     for (unsigned i = 0; i < XFER_RING_CHUNKS; i++) {
         if (end == LANE_SENDING)
             lane_chunk_put(lane, &lane->chunks[i]);
-        else if (post_chunk(lane, &lane->chunks[i], err))
+        else if (lane_post_chunk(lane, &lane->chunks[i], err))
             goto fail;
     }
     return lane;
@@ -140,7 +82,7 @@ void lane_destroy(struct lane *lane)
 
     if (!lane)
         return;
-    for (unsigned i = 0; i < MAILBOXES; i++)
+    for (unsigned i = 0; i < lane->n_in; i++)
         mailbox_cancel(&lane->in[i].request);
     for (unsigned i = 0; i < lane->posted_count; i++)
         mailbox_cancel(&lane->posted[(lane->posted_first + i) % XFER_RING_CHUNKS].request);
@@ -165,7 +107,7 @@ bool lane_expecting(const struct lane *lane)
     return lane->expect != EXPECT_META;
 }
 
-static void send_message(struct lane *lane, int tag, const void *msg, size_t len)
+void lane_send_message(struct lane *lane, int tag, const void *msg, size_t len)
 {
     struct xfer_error err = XFER_ERROR_INIT;
 
@@ -186,7 +128,7 @@ void lane_set_sender(struct lane *lane, const struct lane_sender_events *events,
 void lane_send_meta(struct lane *lane, const void *msg, size_t len)
 {
     lane->files_open++;
-    send_message(lane, WIRE_TAG_META, msg, len);
+    lane_send_message(lane, WIRE_TAG_META, msg, len);
 }
 
 void lane_send_chunk(struct lane *lane, struct chunk *chunk)
@@ -201,17 +143,27 @@ void lane_send_chunk(struct lane *lane, struct chunk *chunk)
 
 void lane_send_start(struct lane *lane, const void *msg, size_t len)
 {
-    send_message(lane, WIRE_TAG_START, msg, len);
+    lane_send_message(lane, WIRE_TAG_START, msg, len);
+}
+
+void lane_send_attrs(struct lane *lane, const void *msg, size_t len)
+{
+    lane_send_message(lane, WIRE_TAG_ATTRS, msg, len);
+}
+
+void lane_send_map(struct lane *lane, const void *msg, size_t len)
+{
+    lane_send_message(lane, WIRE_TAG_MAP, msg, len);
 }
 
 void lane_send_end(struct lane *lane)
 {
-    send_message(lane, WIRE_TAG_DATA, NULL, 0);
+    lane_send_message(lane, WIRE_TAG_DATA, NULL, 0);
 }
 
 void lane_send_verdict(struct lane *lane, const void *msg, size_t len)
 {
-    send_message(lane, WIRE_TAG_VERDICT, msg, len);
+    lane_send_message(lane, WIRE_TAG_VERDICT, msg, len);
 }
 
 struct chunk *lane_chunk_get(struct lane *lane)
@@ -275,7 +227,7 @@ static int poll_sender(struct lane *lane, struct xfer_error *err)
     size_t len;
     int n, tag, found = 0;
 
-    for (int i = 0; i < MAILBOXES; i++) {
+    for (unsigned i = 0; i < lane->n_in; i++) {
         n = mailbox_poll(&lane->in[i], &len, &tag, err);
         if (n < 0)
             return -1;
@@ -298,99 +250,6 @@ static int poll_sender(struct lane *lane, struct xfer_error *err)
     return found;
 }
 
-/* ---- the receiving end ---- */
-
-void lane_set_receiver(struct lane *lane, const struct lane_receiver_events *events, void *user)
-{
-    lane->receiver = events;
-    lane->receiver_user = user;
-}
-
-void lane_chunk_release(struct lane *lane, struct chunk *chunk)
-{
-    struct xfer_error err = XFER_ERROR_INIT;
-
-    if (post_chunk(lane, chunk, &err))
-        link_fail(lane->link, &err);
-    else
-        link_kick(lane->link);
-}
-
-void lane_send_receipt(struct lane *lane, const void *msg, size_t len)
-{
-    send_message(lane, WIRE_TAG_RECEIPT, msg, len);
-}
-
-void lane_send_refusal(struct lane *lane, const void *msg, size_t len)
-{
-    send_message(lane, WIRE_TAG_REFUSAL, msg, len);
-}
-
-void lane_send_go(struct lane *lane, const void *msg, size_t len)
-{
-    send_message(lane, WIRE_TAG_GO, msg, len);
-}
-
-/* A message of this mailbox may come next. The handler says which of two may follow it. */
-static int poll_mailbox(struct lane *lane, int which, enum expect next, enum expect next_if_1,
-                        int (*handler)(void *, const void *, size_t, struct xfer_error *),
-                        struct xfer_error *err)
-{
-    size_t len;
-    int tag, n = mailbox_poll(&lane->in[which], &len, &tag, err);
-
-    if (n <= 0)
-        return n;
-    n = handler(lane->receiver_user, lane->in[which].buf, len, err);
-    if (n < 0 || mailbox_post(&lane->in[which], err))
-        return -1;
-    lane->expect = n > 0 ? next_if_1 : next;
-    return 1;
-}
-
-static int poll_data(struct lane *lane, struct xfer_error *err)
-{
-    MPI_Status status;
-    struct chunk *chunk;
-    int done = 0, count = 0;
-
-    if (lane->posted_count == 0)
-        return 0; /* all of them are being written */
-    if (mpi_check(MPI_Test(&lane->posted[lane->posted_first].request, &done, &status),
-                  "MPI_Test of data", err))
-        return -1;
-    if (!done)
-        return 0;
-    if (mpi_check(MPI_Get_count(&status, MPI_BYTE, &count), "MPI_Get_count", err))
-        return -1;
-    chunk = lane->posted[lane->posted_first].chunk;
-    chunk->len = (size_t)count;
-    lane->posted_first = (lane->posted_first + 1) % XFER_RING_CHUNKS;
-    lane->posted_count--;
-    if (count > 0)
-        return lane->receiver->data(lane->receiver_user, chunk, err) ? -1 : 1;
-    lane->expect = EXPECT_VERDICT;
-    if (post_chunk(lane, chunk, err) || lane->receiver->end(lane->receiver_user, err))
-        return -1;
-    return 1;
-}
-
-static int poll_receiver(struct lane *lane, struct xfer_error *err)
-{
-    switch (lane->expect) {
-    case EXPECT_META:
-        return poll_mailbox(lane, IN_META, EXPECT_DATA, EXPECT_START, lane->receiver->meta, err);
-    case EXPECT_START:
-        return poll_mailbox(lane, IN_START, EXPECT_DATA, EXPECT_DATA, lane->receiver->start, err);
-    case EXPECT_DATA:
-        return poll_data(lane, err);
-    case EXPECT_VERDICT:
-        return poll_mailbox(lane, IN_VERDICT, EXPECT_META, EXPECT_META, lane->receiver->verdict,
-                            err);
-    }
-    return 0;
-}
-
 int lane_poll(struct lane *lane, struct xfer_error *err)
 {
     int in = 0, out = poll_outgoing(lane, err);
@@ -398,7 +257,7 @@ int lane_poll(struct lane *lane, struct xfer_error *err)
     if (out < 0)
         return -1;
     if (lane->end == LANE_SENDING ? lane->sender != NULL : lane->receiver != NULL)
-        in = lane->end == LANE_SENDING ? poll_sender(lane, err) : poll_receiver(lane, err);
+        in = lane->end == LANE_SENDING ? poll_sender(lane, err) : lane_poll_receiver(lane, err);
     if (in > 0)
         link_heard(lane->link);
     return in < 0 ? -1 : in + out;

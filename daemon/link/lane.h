@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT
  *
  * A lane: a communicator of its own on which one file after the other goes in the sequence META
- * (tag 1), DATA (tag 2) ..., the empty message (tag 2), VERDICT (tag 3); where META asks, GO (tag
- * 6) comes back and START (tag 7) comes before the data. A lane has a sending end on rank 0 and a
+ * (tag 1), DATA (tag 2) ..., the empty message (tag 2), VERDICT (tag 3). Where META says so, ATTRS
+ * (tag 8) ... come before the data; where it asks, GO (tag 6) comes back and then START (tag 7);
+ * and MAP (tag 9) before data that has its places. A lane has a sending end on rank 0 and a
  * receiving end on rank 1, each with a ring of chunk buffers. It carries messages; what they say is
- * the business of send/ and receive/.
+ * the business of send/ and receive/, and so it is the receiver who knows what comes next.
  */
 #ifndef XFER_DAEMON_LINK_LANE_H
 #define XFER_DAEMON_LINK_LANE_H
@@ -34,11 +35,13 @@ struct lane_sender_events {
 };
 void lane_set_sender(struct lane *lane, const struct lane_sender_events *events, void *user);
 
-/* Queue messages; they leave in this order. meta, start and verdict are copied. */
+/* Queue messages; they leave in this order. All but chunks are copied. */
 void lane_send_meta(struct lane *lane, const void *msg, size_t len);
 void lane_send_chunk(struct lane *lane,
                      struct chunk *chunk); /* len >= 1; the lane owns it until it has left */
+void lane_send_attrs(struct lane *lane, const void *msg, size_t len);
 void lane_send_start(struct lane *lane, const void *msg, size_t len);
+void lane_send_map(struct lane *lane, const void *msg, size_t len);
 void lane_send_end(struct lane *lane);
 void lane_send_verdict(struct lane *lane, const void *msg, size_t len);
 
@@ -53,12 +56,15 @@ void lane_hold(struct lane *lane, bool held);
 struct chunk *lane_chunk_get(struct lane *lane);             /* NULL: none free now */
 void lane_chunk_put(struct lane *lane, struct chunk *chunk); /* unused, back */
 
-/* The receiving end (rank 1). Messages are delivered strictly in the order of the sequence. -1 from
- * a handler breaks the link. */
+/* The receiving end (rank 1). Messages are delivered strictly in the order of the sequence. meta,
+ * attrs, start, map and data say what comes next: an enum lane_next. -1 from a handler breaks the
+ * link. */
+enum lane_next { LANE_DATA, LANE_ATTRS, LANE_START, LANE_MAP }; /* DATA: or the end */
 struct lane_receiver_events {
-    /* 1: it asks, and START comes next */
     int (*meta)(void *user, const void *msg, size_t len, struct xfer_error *err);
+    int (*attrs)(void *user, const void *msg, size_t len, struct xfer_error *err);
     int (*start)(void *user, const void *msg, size_t len, struct xfer_error *err);
+    int (*map)(void *user, const void *msg, size_t len, struct xfer_error *err);
     int (*data)(void *user, struct chunk *chunk,
                 struct xfer_error *err); /* the handler owns it until lane_chunk_release() */
     int (*end)(void *user, struct xfer_error *err);

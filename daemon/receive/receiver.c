@@ -167,6 +167,11 @@ int receiver_meta(struct receiver *r, const void *msg, size_t len, struct xfer_e
         incoming_free(in);
         return -1;
     }
+    if (in->meta.attrs_size > 0 || in->meta.sparse) {
+        error_set(err, XFER_PROTOCOL, "metadata: attributes or holes, of which nothing is known");
+        incoming_free(in);
+        return -1;
+    }
     in->receiver = r;
     in->begin.done = begin_done;
     in->start.done = start_done;
@@ -177,7 +182,14 @@ int receiver_meta(struct receiver *r, const void *msg, size_t len, struct xfer_e
     r->stage = in->go != NULL ? STAGE_START : STAGE_DATA;
     if (in->go != NULL || in->meta.size > HOLD_MAX)
         let_go(r, in);
-    return in->go != NULL;
+    return in->go != NULL ? RECEIVER_START : RECEIVER_DATA;
+}
+
+int receiver_attrs(struct receiver *r, const void *msg, size_t len, struct xfer_error *err)
+{
+    (void)msg;
+    (void)len;
+    return out_of_turn(r, "attributes", err);
 }
 
 int receiver_start(struct receiver *r, const void *msg, size_t len, struct xfer_error *err)
@@ -199,7 +211,14 @@ int receiver_start(struct receiver *r, const void *msg, size_t len, struct xfer_
     in->offset = in->came = start.offset;
     in->unstarted = true;
     r->stage = STAGE_DATA;
-    return 0;
+    return RECEIVER_DATA;
+}
+
+int receiver_map(struct receiver *r, const void *msg, size_t len, struct xfer_error *err)
+{
+    (void)msg;
+    (void)len;
+    return out_of_turn(r, "a map", err);
 }
 
 int receiver_data(struct receiver *r, void *chunk, const void *data, size_t len,
@@ -219,7 +238,7 @@ int receiver_data(struct receiver *r, void *chunk, const void *data, size_t len,
     }
     if (in->refused) {
         r->out.release(r->user, chunk);
-        return 0;
+        return RECEIVER_DATA;
     }
     in->came += len;
     write = incoming_write(in, chunk, data, len);
@@ -228,11 +247,11 @@ int receiver_data(struct receiver *r, void *chunk, const void *data, size_t len,
     write->work.done = write_done;
     if (!in->begun && in->held == NULL) {
         in->held = write;
-        return 0;
+        return RECEIVER_DATA;
     }
     let_go(r, in);
     strand_submit(r->strand, &write->work);
-    return 0;
+    return RECEIVER_DATA;
 }
 
 int receiver_end(struct receiver *r, struct xfer_error *err)

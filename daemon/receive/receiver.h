@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * What the receiving rank does with the messages of one lane, in their order: META, DATA..., END,
- * VERDICT, then the next META; where META asks, a GO goes out and START comes before the data. Runs
+ * VERDICT, then the next META; where META asks, a GO goes out and START comes before the data; what
+ * META says of attributes and holes comes before it too. Runs
  * on the loop's thread; disk work goes to a strand. No MPI in it: messages come in by calls and go
  * out by the functions of struct receiver_out, so that tests can play the link.
  *
@@ -41,11 +42,22 @@ struct receiver *receiver_create(struct store *store, struct pool *pool,
  * pool_drain() or while no work is outstanding, or else it waits for the strand. NULL is fine. */
 void receiver_destroy(struct receiver *r);
 
+/* Which message comes next, as meta, attrs, start, map and data tell; after them END, VERDICT and
+ * META have their fixed places. */
+enum receiver_next {
+    RECEIVER_DATA, /* or END */
+    RECEIVER_START,
+    RECEIVER_ATTRS,
+    RECEIVER_MAP
+};
+
 /* The messages, in the order of the lane. -1: the other side broke the protocol, which is fatal to
- * the link. meta: 1 when it asks and START comes next. data: [0,len) of it stays the receiver's
- * until release(user, chunk). len > 0. */
+ * the link. msg is gone when they return. data: [0,len) of it stays the receiver's until
+ * release(user, chunk). len > 0. */
 int receiver_meta(struct receiver *r, const void *msg, size_t len, struct xfer_error *err);
+int receiver_attrs(struct receiver *r, const void *msg, size_t len, struct xfer_error *err);
 int receiver_start(struct receiver *r, const void *msg, size_t len, struct xfer_error *err);
+int receiver_map(struct receiver *r, const void *msg, size_t len, struct xfer_error *err);
 int receiver_data(struct receiver *r, void *chunk, const void *data, size_t len,
                   struct xfer_error *err);
 int receiver_end(struct receiver *r, struct xfer_error *err);

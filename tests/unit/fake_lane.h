@@ -25,10 +25,11 @@ struct lane {
     struct chunk *free, *leaving;
     bool wanted, awake, held;
 
-    /* One letter a message: M, S, D (once for all data in a row), E, V. */
+    /* One letter a message: M, A, S, P (a map), D (once for all data in a row), E, V. */
     char said[256];
     struct wire_meta meta; /* the last one */
     struct wire_start start;
+    struct wire_map map;
     struct wire_verdict verdict;
     unsigned char *data; /* of the file that META was last about */
     size_t data_len;
@@ -93,6 +94,25 @@ void lane_send_start(struct lane *lane, const void *msg, size_t len)
     if (wire_start_decode(msg, len, &lane->start, &err) || lane->start.seq != lane->meta.seq)
         abort();
     fake_said(lane, 'S');
+}
+
+void lane_send_attrs(struct lane *lane, const void *msg, size_t len)
+{
+    struct xfer_error err = XFER_ERROR_INIT;
+    struct wire_attrs attrs;
+
+    if (wire_attrs_decode(msg, len, &attrs, &err) || attrs.seq != lane->meta.seq)
+        abort();
+    fake_said(lane, 'A');
+}
+
+void lane_send_map(struct lane *lane, const void *msg, size_t len)
+{
+    struct xfer_error err = XFER_ERROR_INIT;
+
+    if (wire_map_decode(msg, len, &lane->map, &err) || lane->map.seq != lane->meta.seq)
+        abort();
+    fake_said(lane, 'P');
 }
 
 void lane_send_chunk(struct lane *lane, struct chunk *chunk)

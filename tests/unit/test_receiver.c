@@ -683,7 +683,7 @@ static void ask(struct lane *lane, const char *path, uint64_t size, enum overwri
     meta.overwrite = overwrite;
     assert_int_equal(
         receiver_meta(lane->receiver, msg, wire_meta_encode(&meta, msg), &(struct xfer_error){0}),
-        1);
+        RECEIVER_START);
 }
 
 static int try_start(struct lane *lane, uint64_t seq, uint64_t offset, struct xfer_error *err)
