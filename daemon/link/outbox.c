@@ -2,6 +2,9 @@
  *
  * See outbox.h. Only the oldest request is tested: messages to one peer leave in order but for
  * small ones overtaking, and those lose nothing by waiting for their turn.
+ *
+ * Chunks are sent synchronously. Small ones would be eager else: MPI would call them sent at once,
+ * and a receiving rank that is slower than its sender would have to keep them, however many.
  */
 #include "daemon/link/outbox.h"
 
@@ -23,11 +26,11 @@ void outbox_init(struct outbox *box, MPI_Comm comm, int peer)
     *box = (struct outbox){.comm = comm, .peer = peer};
 }
 
-static int start(struct outbox *box, struct outgoing *o, int tag, const void *data, size_t len,
-                 struct xfer_error *err)
+/* The send was started, or rc says why not. */
+static int started(struct outbox *box, struct outgoing *o, int rc, const char *what,
+                   struct xfer_error *err)
 {
-    if (mpi_check(MPI_Isend(data, (int)len, MPI_BYTE, box->peer, tag, box->comm, &o->request),
-                  "MPI_Isend", err)) {
+    if (mpi_check(rc, what, err)) {
         free(o);
         return -1;
     }
@@ -50,7 +53,9 @@ int outbox_send(struct outbox *box, int tag, const void *msg, size_t len, struct
     o->chunk = NULL;
     if (len > 0)
         memcpy(o->msg, msg, len);
-    return start(box, o, tag, o->msg, len, err);
+    return started(box, o,
+                   MPI_Isend(o->msg, (int)len, MPI_BYTE, box->peer, tag, box->comm, &o->request),
+                   "MPI_Isend", err);
 }
 
 int outbox_send_chunk(struct outbox *box, int tag, struct chunk *chunk, struct xfer_error *err)
@@ -61,7 +66,10 @@ int outbox_send_chunk(struct outbox *box, int tag, struct chunk *chunk, struct x
         return error_set_errno(err, ENOMEM, "chunk");
     o->next = NULL;
     o->chunk = chunk;
-    return start(box, o, tag, chunk->data, chunk->len, err);
+    return started(
+        box, o,
+        MPI_Issend(chunk->data, (int)chunk->len, MPI_BYTE, box->peer, tag, box->comm, &o->request),
+        "MPI_Issend", err);
 }
 
 int outbox_poll(struct outbox *box, struct chunk **chunk, struct xfer_error *err)

@@ -24,7 +24,8 @@ void outbox_init(struct outbox *box, MPI_Comm comm, int peer);
 /* Send a copy of msg[0,len). */
 int outbox_send(struct outbox *box, int tag, const void *msg, size_t len, struct xfer_error *err);
 
-/* Send the chunk itself; it comes back from outbox_poll(). */
+/* Send the chunk itself; it comes back from outbox_poll() when the other side has begun to take it,
+ * however small it is. */
 int outbox_send_chunk(struct outbox *box, int tag, struct chunk *chunk, struct xfer_error *err);
 
 /* Look at the oldest one: 1 it has left (*chunk is its chunk or NULL), 0 it has not, -1 failure. */

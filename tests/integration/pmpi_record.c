@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * Records through MPI's profiling interface what a process sends: preloaded into the ranks, it
- * writes a line "RANK COMMUNICATOR TAG BYTES" for each MPI_Isend to the file XFER_PMPI_LOG.RANK.
- * Communicators are numbered in the order in which they were first used.
+ * writes a line "RANK COMMUNICATOR TAG BYTES" for each MPI_Isend or MPI_Issend to the file
+ * XFER_PMPI_LOG.RANK. Communicators are numbered in the order in which they were first used.
  */
 #include <mpi.h>
 #include <stdio.h>
@@ -38,8 +38,7 @@ static void open_log(void)
     out = fopen(path, "we");
 }
 
-int MPI_Isend(const void *buf, int count, MPI_Datatype type, int dest, int tag, MPI_Comm comm,
-              MPI_Request *request)
+static void record(MPI_Comm comm, int tag, int count)
 {
     if (own_rank < 0)
         open_log();
@@ -47,5 +46,18 @@ int MPI_Isend(const void *buf, int count, MPI_Datatype type, int dest, int tag, 
         fprintf(out, "%d %d %d %d\n", own_rank, comm_number(comm), tag, count);
         fflush(out);
     }
+}
+
+int MPI_Isend(const void *buf, int count, MPI_Datatype type, int dest, int tag, MPI_Comm comm,
+              MPI_Request *request)
+{
+    record(comm, tag, count);
     return PMPI_Isend(buf, count, type, dest, tag, comm, request);
+}
+
+int MPI_Issend(const void *buf, int count, MPI_Datatype type, int dest, int tag, MPI_Comm comm,
+               MPI_Request *request)
+{
+    record(comm, tag, count);
+    return PMPI_Issend(buf, count, type, dest, tag, comm, request);
 }
