@@ -403,7 +403,7 @@ unsigned sender_active(const struct sender *s)
 
 unsigned sender_room(const struct sender *s)
 {
-    unsigned limit = s->n_streams * XFER_LANE_FILES_MAX;
+    unsigned limit = s->n_streams * XFER_LANE_AHEAD_MAX;
 
     if (s->parked >= PARKED_MAX || s->active - s->parked >= limit)
         return 0;
