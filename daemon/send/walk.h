@@ -6,7 +6,11 @@
  * links; each stays open until nobody needs it any more.
  *
  * The order: a directory is entered, then what is in it follows, subdirectories in its midst and
- * each as a whole, then it is left. What the filter leaves out does not appear.
+ * each as a whole, then it is left. What the filter leaves out does not appear, and neither does
+ * what has vanished when it is looked at. A directory that can't be opened, or may not be sent, is
+ * an error in the one above it, and is not entered.
+ *
+ * The calls are made on the loop's thread, but for those of struct walk_dir.
  */
 #ifndef XFER_DAEMON_SEND_WALK_H
 #define XFER_DAEMON_SEND_WALK_H
@@ -28,20 +32,22 @@ struct walk;
 struct walk_dir {
     atomic_uint references;
     struct walk_dir *parent; /* a reference; NULL: the top */
-    int fd;                  /* to open what is in it */
+    int fd;                  /* to open what is in it; with one_file_system perhaps only O_PATH */
     struct stat st;
-    void *user;  /* the loop's thread's own, NULL at first */
-    char path[]; /* relative to the top: "" or "a/b" */
+    struct source_policy_place place; /* for checks of what is in it */
+    void *user;                       /* the loop's thread's own, NULL at first */
+    char path[];                      /* relative to the top: "" or "a/b" */
 };
 struct walk_dir *walk_dir_share(struct walk_dir *dir);
-void walk_dir_release(struct walk_dir *dir); /* the last one closes (may block); NULL is fine */
+void walk_dir_release(struct walk_dir *dir); /* the last one closes; NULL is fine */
 
 enum walk_event {
     WALK_ENTER,   /* the directory dir; it lies in dir->parent */
     WALK_ENTRY,   /* a regular file or a symbolic link in dir */
     WALK_SPECIAL, /* in dir: FIFO, socket or device, of which nothing is sent */
     WALK_LEAVE,   /* the directory dir: all that is in it has been told */
-    WALK_ERROR    /* name in dir ("": dir itself) could not be read, or may not be sent */
+    WALK_ERROR    /* name in dir ("": dir itself) could not be read, or may not be sent. dir NULL:
+                     nothing can be, and the walk has ended, directories that were not left or not */
 };
 struct walk_entry {
     struct walk_entry *next; /* for whoever has it */
@@ -51,7 +57,8 @@ struct walk_entry {
     struct stat st; /* of WALK_ENTRY, WALK_SPECIAL; WALK_ENTER: as dir->st; not followed */
     char *target;   /* of a symbolic link; else NULL */
     struct xfer_error *error; /* of WALK_ERROR; else NULL. About the whole path, which names it */
-    char name[];              /* one component; "" with WALK_ENTER, WALK_LEAVE */
+    char name[];              /* one component; "" with WALK_ENTER, WALK_LEAVE. WALK_ERROR about a
+                                 path of the list: what of it could not be reached in dir */
 };
 void walk_entry_free(struct walk_entry *entry); /* releases dir */
 
@@ -61,19 +68,22 @@ struct walk_options {
     const struct identity *who;   /* as whom it is read, copied; NULL: as the daemon */
     const struct filter *filter;  /* borrowed for the whole life of the walk; NULL: everything */
     bool one_file_system; /* other file systems' directories are told, but not their content */
-    const char *list; /* path of a file with what is to be sent of source, NULL: all of it. Paths
-                         relative to it, each ended by NUL. A directory is sent with all that is
-                         in it; those above a path are entered, too */
+    const char *list; /* path of a file with what is to be sent of source, NULL: all of it; copied.
+                         It is read as the daemon. Paths relative to source, each ended by NUL. A
+                         directory is sent with all that is in it; those above a path are entered,
+                         too, whatever the filter says of them */
     size_t path_max;  /* longest path of an entry, without NUL: longer ones are errors */
 };
-/* Nothing begins yet. ready: on the loop's thread, something can be taken, or the walk has ended.
- */
+/* Nothing begins yet. ready: something can be taken, or the walk has ended. Never from inside
+ * another call; the walk may be destroyed in it. */
 struct walk *walk_create(struct pool *pool, const struct walk_options *options,
                          void (*ready)(void *user), void *user, struct xfer_error *err);
 /* Stops it; what hangs in it frees itself when it comes back. NULL is fine. */
 void walk_destroy(struct walk *walk);
 
-/* Up to n entries may wait to be taken from now on. */
+/* Up to n entries may wait to be taken from now on. (Directories count for more, for each of them
+ * has a descriptor, and so do errors, which are large. Of those that have been taken the taker
+ * bounds the number.) */
 void walk_want(struct walk *walk, unsigned n);
 /* The next one, the caller's. NULL: none is there now. */
 struct walk_entry *walk_take(struct walk *walk);
