@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "daemon/send/source_way.h"
+#include "daemon/send/walk.h"
 
 int source_init(struct source *s, const char *path, struct xfer_error *err)
 {
@@ -36,6 +37,18 @@ int source_give(struct source *s, uint64_t dev, uint64_t ino, int fd, struct xfe
 static int fail(struct source *s, int errnum, struct xfer_error *err)
 {
     return source_way_fail(s->policy, errnum, s->path, err);
+}
+
+int source_in(struct source *s, struct walk_dir *dir, const char *name, const struct stat *seen,
+              struct xfer_error *err)
+{
+    s->name = strdup(name);
+    if (!s->name)
+        return error_set_errno(err, ENOMEM, "source");
+    s->dir = walk_dir_share(dir);
+    s->seen_dev = seen->st_dev;
+    s->seen_ino = seen->st_ino;
+    return 0;
 }
 
 static int changed(struct source *s, const char *how, struct xfer_error *err)
@@ -135,12 +148,42 @@ static int open_handle(struct source *s, struct xfer_error *err)
     return lost(s, "its path leads to another file now: send that one anew", err);
 }
 
-int source_open(struct source *s, struct xfer_error *err)
+static int replaced(struct source *s, struct xfer_error *err)
+{
+    error_set(err, XFER_SOURCE_CHANGED, "%s: was replaced or removed since the tree was read",
+              s->path);
+    return error_about(err, XFER_SIDE_SENDER, s->path);
+}
+
+/* The walk has found that it may be sent, and there the inode is what counts; only what xferd has
+ * become since is looked at once more. */
+static int open_in(struct source *s, struct xfer_error *err)
+{
+    s->fd = openat(s->dir->fd, s->name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    if (s->fd < 0 && (errno == ENOENT || errno == ELOOP || errno == ENXIO))
+        return replaced(s, err);
+    if (s->fd < 0 && (errno == EACCES || errno == EPERM))
+        return source_policy_denied_in(s->policy, errno, s->path, err);
+    if (s->fd < 0)
+        return fail(s, errno, err);
+    if (fstat(s->fd, &s->st))
+        return fail(s, errno, err);
+    if (s->st.st_dev != s->seen_dev || s->st.st_ino != s->seen_ino || !S_ISREG(s->st.st_mode))
+        return replaced(s, err);
+    return source_policy_check_in(s->policy, &s->dir->place, s->name, &s->st, s->path, err);
+}
+
+static int open_by_path(struct source *s, struct xfer_error *err)
 {
     if (s->handle ? open_handle(s, err) : open_regular(s, err))
         return -1;
-    if (fstat(s->fd, &s->st))
-        return fail(s, errno, err);
+    return fstat(s->fd, &s->st) ? fail(s, errno, err) : 0;
+}
+
+int source_open(struct source *s, struct xfer_error *err)
+{
+    if (s->dir ? open_in(s, err) : open_by_path(s, err))
+        return -1;
     if (s->st.st_size <= SOURCE_WHOLE_MAX)
         return read_whole(s, err);
     (void)posix_fadvise(s->fd, 0, 0, POSIX_FADV_SEQUENTIAL);
@@ -197,16 +240,29 @@ static bool same_time(const struct timespec *a, const struct timespec *b)
     return a->tv_sec == b->tv_sec && a->tv_nsec == b->tv_nsec;
 }
 
+/* What its name tells is all that there is to ask, as long as that is the same inode. */
+static int stat_in(struct source *s, struct stat *now, struct xfer_error *err)
+{
+    if (fstatat(s->dir->fd, s->name, now, AT_SYMLINK_NOFOLLOW) || now->st_dev != s->st.st_dev ||
+        now->st_ino != s->st.st_ino)
+        return changed(s, "was replaced or removed", err);
+    return 0;
+}
+
 int source_check(struct source *s, struct xfer_error *err)
 {
     struct stat now, named;
 
-    if (fstat(s->fd, &now))
+    if (s->dir) {
+        if (stat_in(s, &now, err))
+            return -1;
+    } else if (fstat(s->fd, &now)) {
         return fail(s, errno, err);
+    }
     if (now.st_size != s->st.st_size)
         return changed(s, now.st_size > s->st.st_size ? "grew" : "became shorter", err);
     /* Of one that was handed over the name says nothing, and the daemon need not find it. */
-    if (!s->handle &&
+    if (!s->handle && !s->dir &&
         (stat(s->path, &named) || named.st_dev != now.st_dev || named.st_ino != now.st_ino))
         return changed(s, "was replaced or removed", err);
     if (!same_time(&now.st_mtim, &s->st.st_mtim) || !same_time(&now.st_ctim, &s->st.st_ctim))
@@ -227,8 +283,12 @@ void source_free(struct source *s)
     if (s->given >= 0)
         close(s->given);
     s->given = -1;
+    walk_dir_release(s->dir);
+    free(s->name);
     free(s->whole);
     free(s->path);
+    s->dir = NULL;
+    s->name = NULL;
     s->whole = NULL;
     s->path = NULL;
 }

@@ -18,12 +18,18 @@
  * instead of three. */
 #define SOURCE_WHOLE_MAX (64 * 1024)
 
+struct walk_dir;
+
 struct source {
     char *path;
     struct source_policy *policy; /* borrowed; NULL: everything may be sent */
     bool handle;                  /* it was handed over as an open file, of this inode: */
     uint64_t handle_dev, handle_ino;
     int given;            /* that descriptor; -1: it was lost, and path may lead to the same file */
+    struct walk_dir *dir; /* shared: it is opened there, as name; NULL: by its path */
+    char *name;
+    dev_t seen_dev; /* the inode that the walk saw there */
+    ino_t seen_ino;
     int fd;               /* -1: closed */
     struct stat st;       /* as it was opened */
     unsigned char *whole; /* all st.st_size bytes, already checked; NULL for larger files */
@@ -37,15 +43,21 @@ int source_init(struct source *s, const char *path, struct xfer_error *err);
  * XFER_NO_RESOURCES. */
 int source_give(struct source *s, uint64_t dev, uint64_t ino, int fd, struct xfer_error *err);
 
+/* It is a file of a tree, which a walk has seen in dir as a regular file of that inode; path only
+ * names it to people. dir is shared, name copied. After source_init(). -1: no memory. */
+int source_in(struct source *s, struct walk_dir *dir, const char *name, const struct stat *seen,
+              struct xfer_error *err);
+
 /* Open it: a regular file only, and nothing is done to anything else on the way (a FIFO is not
  * waited for, a device not opened). Links in path are followed; where they lead must be allowed
  * (source_policy.h). One that was handed over is only read, and never opened by another right than
  * its giver's; when its descriptor is lost and path does not lead to the same inode, or may not be
- * opened: XFER_SOURCE_HANDLE_LOST. */
+ * opened: XFER_SOURCE_HANDLE_LOST. One in a tree is opened there without following links; what is
+ * not what the walk saw any more: XFER_SOURCE_CHANGED. */
 int source_open(struct source *s, struct xfer_error *err);
 
 /* Its size, of what may be opened by its path; it is closed again. As source_open(), but for
- * handles. */
+ * handles and what is in trees. */
 int source_size(struct source *s, int64_t *size, struct xfer_error *err);
 
 /* Read from the page cache, at once or not at all: bytes, 0 when it would block or that can't be

@@ -23,6 +23,7 @@
 
 #include "daemon/send/source.h"
 #include "daemon/send/source_policy.h"
+#include "daemon/send/walk.h"
 
 static char top[64]; /* the test's directory, and the working directory */
 static struct source_policy *policy;
@@ -862,6 +863,176 @@ static void handing_over_is_no_way_to_the_daemons_own_or_the_kernels_files(void 
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
+/* ---- files of a tree ---- */
+
+/* As a walk would: the directory that path is, and name in it. */
+static struct walk_dir *open_dir(const char *path)
+{
+    struct walk_dir *dir = calloc(1, sizeof *dir + 1);
+
+    assert_non_null(dir);
+    atomic_init(&dir->references, 1);
+    dir->fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    assert_true(dir->fd >= 0);
+    assert_int_equal(fstat(dir->fd, &dir->st), 0);
+    return dir;
+}
+
+/* The source t/f, seen by a walk, before change is made to it. */
+static void see(struct source *s, void (*change)(void))
+{
+    struct xfer_error err = XFER_ERROR_INIT;
+    struct walk_dir *dir;
+    struct stat st;
+
+    make_dir("t");
+    make("t/f", "contents");
+    make("other", "others");
+    dir = open_dir(in_top("t"));
+    assert_int_equal(fstatat(dir->fd, "f", &st, AT_SYMLINK_NOFOLLOW), 0);
+    assert_int_equal(source_init(s, in_top("t/f"), &err), 0);
+    s->policy = policy;
+    assert_int_equal(source_in(s, dir, "f", &st, &err), 0);
+    walk_dir_release(dir); /* the source has its own */
+    if (change)
+        change();
+}
+
+static void assert_changed_after(void (*change)(void))
+{
+    struct xfer_error err = XFER_ERROR_INIT;
+    struct source s;
+
+    see(&s, change);
+    assert_int_equal(source_open(&s, &err), -1);
+    assert_int_equal(err.code, XFER_SOURCE_CHANGED);
+    assert_string_equal(err.path, in_top("t/f"));
+    assert_int_equal(err.side, XFER_SIDE_SENDER);
+    source_free(&s);
+}
+
+static void move_tree(void)
+{
+    assert_int_equal(rename(in_top("t"), in_top("moved")), 0);
+    make_dir("t");
+    make("t/f", "another");
+}
+
+static void a_file_of_a_tree_is_opened_where_the_walk_saw_it(void **state)
+{
+    struct xfer_error err = XFER_ERROR_INIT;
+    struct source s;
+
+    (void)state;
+    see(&s, move_tree);
+    if (source_open(&s, &err))
+        fail_msg("%s", err.text);
+    assert_int_equal(s.st.st_size, 8);
+    assert_memory_equal(s.whole, "contents", 8);
+    source_free(&s);
+}
+
+static void remove_file(void)
+{
+    assert_int_equal(unlink(in_top("t/f")), 0);
+}
+
+static void a_file_of_a_tree_that_is_gone_has_changed(void **state)
+{
+    (void)state;
+    assert_changed_after(remove_file);
+}
+
+static void replace_by_other(void)
+{
+    assert_int_equal(rename(in_top("other"), in_top("t/f")), 0);
+}
+
+static void another_file_in_its_place_is_not_sent(void **state)
+{
+    (void)state;
+    assert_changed_after(replace_by_other);
+}
+
+static void replace_by_link(void)
+{
+    assert_int_equal(rename(in_top("t/f"), in_top("t/real")), 0);
+    assert_int_equal(symlink("real", in_top("t/f")), 0);
+}
+
+static void a_link_in_its_place_is_not_followed(void **state)
+{
+    (void)state;
+    assert_changed_after(replace_by_link);
+}
+
+static void replace_by_fifo(void)
+{
+    assert_int_equal(unlink(in_top("t/f")), 0);
+    assert_int_equal(mkfifo(in_top("t/f"), 0644), 0);
+}
+
+static void a_fifo_in_its_place_is_not_waited_for(void **state)
+{
+    (void)state;
+    assert_changed_after(replace_by_fifo);
+}
+
+static void replace_by_directory(void)
+{
+    assert_int_equal(unlink(in_top("t/f")), 0);
+    make_dir("t/f");
+}
+
+static void a_directory_in_its_place_is_no_file(void **state)
+{
+    (void)state;
+    assert_changed_after(replace_by_directory);
+}
+
+static void a_file_of_a_tree_is_checked_at_the_end(void **state)
+{
+    static void (*const changes[])(void) = {remove_file, replace_by_other, replace_by_link};
+    struct xfer_error err = XFER_ERROR_INIT;
+    struct source s;
+    char command[160];
+
+    (void)state;
+    for (size_t i = 0; i < 3; i++) {
+        see(&s, NULL);
+        assert_int_equal(truncate(in_top("t/f"), SOURCE_WHOLE_MAX + 1), 0);
+        assert_int_equal(source_open(&s, &err), 0);
+        assert_int_equal(source_check(&s, &err), 0);
+        changes[i]();
+        assert_int_equal(source_check(&s, &err), -1);
+        assert_int_equal(err.code, XFER_SOURCE_CHANGED);
+        source_free(&s);
+        snprintf(command, sizeof command, "rm -rf %s/t %s/other", top, top);
+        assert_int_equal(system(command), 0);
+    }
+    see(&s, NULL);
+    assert_int_equal(truncate(in_top("t/f"), SOURCE_WHOLE_MAX + 1), 0);
+    assert_int_equal(source_open(&s, &err), 0);
+    assert_int_equal(truncate(in_top("t/f"), SOURCE_WHOLE_MAX + 2), 0);
+    assert_int_equal(source_check(&s, &err), -1);
+    assert_non_null(strstr(err.text, "grew"));
+    source_free(&s);
+}
+
+static void what_became_the_queue_since_the_walk_is_not_sent(void **state)
+{
+    struct xfer_error err = XFER_ERROR_INIT;
+    struct source s;
+
+    (void)state;
+    see(&s, NULL);
+    make_policy(&(struct source_policy_options){.roots = "/", .database = in_top("t/f")});
+    s.policy = policy;
+    assert_int_equal(source_open(&s, &err), -1);
+    assert_int_equal(err.code, XFER_PERMISSION_DENIED);
+    source_free(&s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -900,6 +1071,14 @@ int main(void)
         TEST(what_was_handed_over_and_lost_is_opened_again_where_that_is_allowed),
         TEST(another_file_at_its_path_is_not_taken_for_what_was_handed_over),
         TEST(handing_over_is_no_way_to_the_daemons_own_or_the_kernels_files),
+        TEST(a_file_of_a_tree_is_opened_where_the_walk_saw_it),
+        TEST(a_file_of_a_tree_that_is_gone_has_changed),
+        TEST(another_file_in_its_place_is_not_sent),
+        TEST(a_link_in_its_place_is_not_followed),
+        TEST(a_fifo_in_its_place_is_not_waited_for),
+        TEST(a_directory_in_its_place_is_no_file),
+        TEST(a_file_of_a_tree_is_checked_at_the_end),
+        TEST(what_became_the_queue_since_the_walk_is_not_sent),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
