@@ -50,7 +50,7 @@ begin_client() {
     within 20 client_waits
 }
 
-client_waits() { [ "$(ps -o stat= -p "$CLIENT" | cut -c1)" = S ]; }
+client_waits() { [ "$(process_state "$CLIENT")" = S ]; }
 
 # wait_client JOB
 wait_client() {

@@ -40,7 +40,7 @@ begin_send() {
     within 20 job_moves 1
 }
 
-job_moves() { [ "$(job_field "$1" '.bytes_done > 0' 2>/dev/null)" = true ]; }
+job_moves() { job_has_sent_more "$1" 0 2>/dev/null; }
 
 # The daemon and all of its processes die at once.
 kill_all() {

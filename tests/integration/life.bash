@@ -78,7 +78,7 @@ give_up() {
     within 10 only_files "$@"
 }
 
-some_job_moves() { ctl --json list --state running | jq -e 'select(.bytes_done > 0)' >/dev/null; }
+some_job_moves() { ctl --json list --state running | grep -q '"bytes_done":[1-9]'; }
 
 # The client has ended: its exit status is $status.
 client_ends() {
@@ -104,7 +104,7 @@ open_raw() {
     within 5 has_clients $((before + 1))
 }
 
-has_clients() { [ "$(call system.stats | jq .clients)" -ge "$1" ]; }
+has_clients() { [ "$(call system.stats | member clients)" -ge "$1" ]; }
 
 # No process of it, no zombie under the supervisor, no directory of its own, nothing of Open MPI.
 nothing_left() {
@@ -137,7 +137,7 @@ quiet_second() {
 
 ours_are_stopped() {
     local p
-    for p; do [ "$(ps -o stat= -p "$p" | cut -c1)" = T ] || return 1; done
+    for p; do [ "$(process_state "$p")" = T ] || return 1; done
 }
 
 # Every process of the daemon is killed at once; the ranks first, since one that stands still would go on when its launcher dies.
