@@ -12,6 +12,9 @@
 
 #include "ctl/ctl.h"
 #include "ctl/follow.h"
+#include "ctl/notes.h"
+#include "ctl/session.h"
+#include "proto/filter.h"
 #include "proto/relpath.h"
 #include "proto/text.h"
 #include "proto/units.h"
@@ -19,7 +22,15 @@
 const struct option_spec cmd_send_options[] = {
     {"to", 0, "DEST", "name under the receiving root; with '/' at its end, a directory there"},
     {"no-wait", 0, NULL, "print the number of the job, don't wait for its end"},
-    {"overwrite", 0, "MODE", "replace what is there, or never (default: replace)"},
+    {"overwrite", 0, "MODE",
+     "of what is there: replace all (the default), never any, only what has changed, or is newer"},
+    {"checksum", 0, NULL, "what has changed is told by content, not by size and time"},
+    {"preserve", 0, "LIST",
+     "mode,times (the default), owner, xattr, acl, links, sparse; all, none; +X adds"},
+    {"include", 0, "PATTERN", "send what matches, whatever a later --exclude says"},
+    {"exclude", 0, "PATTERN", "leave out what matches, unless an earlier --include does"},
+    {"one-file-system", 'x', NULL, "leave out what is mounted in a directory"},
+    {"dry-run", 'n', NULL, "tell what would be done, and change nothing"},
     {"sync", 0, "MODE",
      "when it is safe on disk: file, batch or none (default: as the receiver has it)"},
     {"priority", 0, "N", "-100 to 100, higher goes first (default: 0)"},
@@ -45,6 +56,36 @@ static int parse_number(const char *text, long min, long max, int64_t *number)
     return 0;
 }
 
+/* --include and --exclude in their order, as rules. */
+static int make_filter(const struct arguments *args, struct control_strings *filter,
+                       struct xfer_error *err)
+{
+    struct filter *checked;
+
+    for (size_t i = 0; i < args->n_options; i++) {
+        const struct given_option *given = &args->options[i];
+        bool include = strcmp(given->spec->name, "include") == 0;
+        char **list, *rule;
+
+        if (!include && strcmp(given->spec->name, "exclude") != 0)
+            continue;
+        list = realloc(filter->list, (filter->n + 1) * sizeof(*list));
+        if (!list)
+            return error_set(err, XFER_NO_RESOURCES, "no memory");
+        filter->list = list;
+        if (asprintf(&rule, "%c %s", include ? '+' : '-', given->value) < 0)
+            return error_set(err, XFER_NO_RESOURCES, "no memory");
+        filter->list[filter->n++] = rule;
+    }
+    checked = filter_create((const char *const *)filter->list, filter->n, err);
+    if (!checked && err->code == XFER_INVALID_PARAMS)
+        err->code = XFER_USAGE;
+    if (!checked)
+        return -1;
+    filter_destroy(checked);
+    return 0;
+}
+
 /* 0, or the exit code of a usage error that was told. dest is borrowed from args. */
 static int parse_options(struct ctl *ctl, const struct arguments *args,
                          struct control_params *params, const char **dest)
@@ -55,8 +96,19 @@ static int parse_options(struct ctl *ctl, const struct arguments *args,
     if ((value = arguments_option(args, "overwrite"))) {
         params->overwrite = overwrite_mode_by_name(value);
         if (params->overwrite < 0)
-            return ctl_usage(ctl, "--overwrite is replace or never, not '%s'", value);
+            return ctl_usage(ctl, "--overwrite is replace, never, changed or newer, not '%s'",
+                             value);
     }
+    params->checksum = arguments_option(args, "checksum") != NULL;
+    if (params->checksum && params->overwrite != OVERWRITE_CHANGED)
+        return ctl_usage(ctl, "--checksum goes with --overwrite=changed");
+    params->one_file_system = arguments_option(args, "one-file-system") != NULL;
+    params->dry_run = arguments_option(args, "dry-run") != NULL;
+    if ((value = arguments_option(args, "preserve")) &&
+        preserve_parse(value, &params->preserve, &err))
+        return ctl_usage(ctl, "--preserve: %s", err.text);
+    if (make_filter(args, &params->filter, &err))
+        return ctl_fail(ctl, &err);
     if ((value = arguments_option(args, "sync"))) {
         params->sync = sync_mode_by_name(value);
         if (params->sync < 0)
@@ -200,6 +252,19 @@ static int make_items(const struct arguments *args, struct follow_item *items, c
     return rc ? rc : check_targets(items, (size_t)args->n, dest, err);
 }
 
+/* Of dry runs that have ended. The exit code is that of the jobs unless it was 0. */
+static int print_plans(struct ctl *ctl, const struct follow_item *items, size_t n, int exit_code)
+{
+    int failed = 0;
+    struct session *session = ctl_session(ctl, &failed);
+
+    for (size_t i = 0; session && !failed && i < n; i++)
+        if (items[i].step == FOLLOW_ENDED && items[i].job > 0)
+            failed = notes_print_plan(ctl, session, items[i].job);
+    session_destroy(session);
+    return exit_code ? exit_code : failed;
+}
+
 int cmd_send(struct ctl *ctl, const struct arguments *args)
 {
     struct xfer_error err = XFER_ERROR_INIT;
@@ -216,8 +281,10 @@ int cmd_send(struct ctl *ctl, const struct arguments *args)
 
     control_params_init(&params);
     exit_code = parse_options(ctl, args, &params, &dest);
-    if (exit_code)
+    if (exit_code) {
+        control_strings_free(&params.filter);
         return exit_code;
+    }
 
     items = calloc((size_t)args->n, sizeof(*items));
     if (!items)
@@ -225,9 +292,12 @@ int cmd_send(struct ctl *ctl, const struct arguments *args)
     if (!items || make_items(args, items, dest, &err)) {
         exit_code = ctl_fail(ctl, &err);
     } else {
-        params.dest = (char *)dest; /* borrowed: params is never freed */
+        params.dest = (char *)dest; /* borrowed: params is not freed as a whole */
         exit_code = follow_run(ctl, &options, items, (size_t)args->n);
+        if (params.dry_run && options.purpose == FOLLOW_FOR_RESULT)
+            exit_code = print_plans(ctl, items, (size_t)args->n, exit_code);
     }
+    control_strings_free(&params.filter);
     follow_items_free(items, (size_t)args->n);
     return exit_code;
 }

@@ -48,6 +48,8 @@ struct follow_item {
                              been carried out */
     enum job_state state; /* as last heard */
     int64_t bytes_done, bytes_total;
+    int64_t files_ended, files_total; /* of a tree: its entries */
+    bool walking;                     /* these totals still grow */
     double rate;
     char told[48]; /* watch: state and phase that were told last */
 };

@@ -47,9 +47,11 @@ struct follow {
     int signal;             /* that ends all this, or 0 */
     double signal_deadline; /* until when replies are still taken in after it */
 
-    int64_t sum_done, sum_total; /* of all items */
-    double sum_rate;             /* of those that run */
-    int exit_code;               /* of an early end; 0: that of the items */
+    int64_t sum_done, sum_total;  /* bytes of all items */
+    int64_t sum_ended, sum_files; /* their files */
+    size_t walking;               /* of how many the totals still grow */
+    double sum_rate;              /* of those that run */
+    int exit_code;                /* of an early end; 0: that of the items */
 };
 
 /* What a request is for. */
@@ -90,8 +92,15 @@ void follow_end_with_error(struct follow *f, struct follow_item *item, const str
                            const char *error_text, int exit_code);
 
 /* Progress of one item, from an event or a job object. */
-void follow_tell_progress(struct follow *f, struct follow_item *item, int64_t done, int64_t total,
-                          double rate, enum job_state state);
+struct follow_progress {
+    int64_t bytes_done, bytes_total;
+    int64_t files_ended, files_total;
+    bool walking;
+    double rate;
+    enum job_state state;
+};
+void follow_tell_progress(struct follow *f, struct follow_item *item,
+                          const struct follow_progress *now);
 /* Print what has ended and whose turn has come; all: also behind items that have not. */
 void follow_tell_ended(struct follow *f, bool all);
 /* What the jobs wait for, once. */

@@ -211,7 +211,15 @@ static int took_job(struct follow *f, enum request_kind kind, size_t index, cons
     }
     item->known = true;
     item->handle = job.handle;
-    follow_tell_progress(f, item, job.bytes_done, job.bytes_total, job.rate, job.state);
+    follow_tell_progress(f, item,
+                         &(struct follow_progress){
+                             .bytes_done = job.bytes_done,
+                             .bytes_total = job.bytes_total,
+                             .files_ended = job.files_done + job.files_failed + job.files_skipped,
+                             .files_total = job.files_total,
+                             .walking = job.walking,
+                             .rate = job.rate,
+                             .state = job.state});
     if (kind == ASK_SUBMIT)
         follow_tell_handle(f, item);
     if (kind == ASK_LOOK) {
@@ -324,8 +332,16 @@ static void took_event(struct follow *f, const struct control_incoming *in)
         if (item->job != in->event.job || item->step == FOLLOW_ENDED)
             continue;
         item->known = true;
-        follow_tell_progress(f, item, in->event.bytes_done, in->event.bytes_total, in->event.rate,
-                             in->event.state);
+        follow_tell_progress(f, item,
+                             &(struct follow_progress){.bytes_done = in->event.bytes_done,
+                                                       .bytes_total = in->event.bytes_total,
+                                                       .files_ended = in->event.files_done +
+                                                                      in->event.files_failed +
+                                                                      in->event.files_skipped,
+                                                       .files_total = in->event.files_total,
+                                                       .walking = in->event.walking,
+                                                       .rate = in->event.rate,
+                                                       .state = in->event.state});
         follow_tell_event(f, item, &in->event, in->result);
     }
 }

@@ -7,33 +7,48 @@
 #include <string.h>
 
 #include "ctl/follow_internal.h"
+#include "ctl/notes.h"
 #include "ctl/progress.h"
 #include "proto/units.h"
+
+#define NOTES_TOLD 10 /* errors, and warnings, of a job that are told when it has ended */
 
 /* ---- progress
  * ------------------------------------------------------------------------------------ */
 
-void follow_tell_progress(struct follow *f, struct follow_item *item, int64_t done, int64_t total,
-                          double rate, enum job_state state)
+void follow_tell_progress(struct follow *f, struct follow_item *item,
+                          const struct follow_progress *now)
 {
+    double rate = now->state == JOB_RUNNING ? now->rate : 0;
+    bool walking = now->state == JOB_RUNNING && now->walking;
     struct progress_state bar;
 
-    if (state != JOB_RUNNING)
-        rate = 0;
-    f->sum_done += done - item->bytes_done;
-    f->sum_total += total - item->bytes_total;
+    f->sum_done += now->bytes_done - item->bytes_done;
+    f->sum_total += now->bytes_total - item->bytes_total;
+    f->sum_ended += now->files_ended - item->files_ended;
+    f->sum_files += now->files_total - item->files_total;
     f->sum_rate += rate - item->rate;
-    item->bytes_done = done;
-    item->bytes_total = total;
+    if (walking && !item->walking)
+        f->walking++;
+    if (!walking && item->walking)
+        f->walking--;
+    item->bytes_done = now->bytes_done;
+    item->bytes_total = now->bytes_total;
+    item->files_ended = now->files_ended;
+    item->files_total = now->files_total;
+    item->walking = walking;
     item->rate = rate;
-    item->state = state;
+    item->state = now->state;
 
-    if (!f->events || (state == JOB_QUEUED && f->sum_done == 0) ||
-        (f->n == 1 && state != JOB_QUEUED && state != JOB_RUNNING))
+    if (!f->events || (now->state == JOB_QUEUED && f->sum_done == 0) ||
+        (f->n == 1 && now->state != JOB_QUEUED && now->state != JOB_RUNNING))
         return;
     bar = (struct progress_state){.bytes_done = f->sum_done,
                                   .bytes_total = f->sum_total,
                                   .rate = f->sum_rate > 0 ? f->sum_rate : 0,
+                                  .files_done = f->sum_ended,
+                                  .files = f->sum_files,
+                                  .growing = f->walking > 0,
                                   .jobs_done = f->ended,
                                   .jobs = f->n};
     progress_update(output_progress(f->ctl->out), &bar);
@@ -117,6 +132,9 @@ static void tell_last_event(struct follow *f, struct follow_item *item,
                                .bytes_total = job->bytes_total,
                                .files_done = job->files_done,
                                .files_total = job->files_total,
+                               .files_failed = job->files_failed,
+                               .files_skipped = job->files_skipped,
+                               .walking = job->walking,
                                .rate = job->rate};
     struct xfer_error err = XFER_ERROR_INIT;
     struct control_incoming in;
@@ -159,11 +177,38 @@ void follow_tell_job(struct output *out, const struct control_job *job)
     free(path);
 }
 
+/* What was wrong with single entries of a tree: the first of them, each on a line. */
+static void tell_notes(struct output *out, const struct control_job *job,
+                       const struct control_notes *notes, int64_t total, bool warnings)
+{
+    size_t n = notes->n < NOTES_TOLD ? notes->n : NOTES_TOLD;
+
+    for (size_t i = 0; i < n; i++) {
+        char *line = note_line(job->source, &notes->list[i]);
+
+        if (line && warnings)
+            output_notice(out, "%s", line);
+        else if (line)
+            output_message(out, "%s", line);
+        free(line);
+    }
+    if (total <= (int64_t)n)
+        return;
+    if (warnings)
+        output_notice(out, "and %lld more warnings: 'xferctl errors %lld' tells them all",
+                      (long long)(total - (int64_t)n), (long long)job->job);
+    else
+        output_message(out, "and %lld more: 'xferctl errors %lld' tells them all",
+                       (long long)(total - (int64_t)n), (long long)job->job);
+}
+
 /* Why a job failed: the error text on stderr (with --json it is in the object). */
 static void tell_job_error(struct output *out, const struct control_job *job)
 {
     if (!job->error || job->state != JOB_FAILED)
         return;
+    if (job->error->code == XFER_INCOMPLETE)
+        tell_notes(out, job, &job->errors, job->files_failed, false);
     output_failure(out, job->error, NULL, job->job, job->source, 0);
     if (job->attempts > 1)
         output_message(out, "job %lld: that was attempt %lld", (long long)job->job,
@@ -198,12 +243,14 @@ static void tell_result(struct follow *f, struct follow_item *item, const struct
     case FOLLOW_FOR_RESULT:
         if (f->ctl->json)
             output_text(out, item->json);
-        else
+        else if (!job->dry_run) /* its plan follows */
             follow_tell_job(out, job);
         break;
     }
-    if (!f->ctl->json)
+    if (!f->ctl->json) {
+        tell_notes(out, job, &job->warnings, job->warnings_total, true);
         tell_job_error(out, job);
+    }
 }
 
 static void tell_item(struct follow *f, struct follow_item *item)

@@ -32,9 +32,12 @@ const struct option_spec ctl_options[] = {
 };
 
 const struct command ctl_commands[] = {
-    {"send", "SOURCE...", "copy files to the receiving host", cmd_send_options, 1, -1, cmd_send},
+    {"send", "SOURCE...", "copy files and directories to the receiving host", cmd_send_options, 1,
+     -1, cmd_send},
     {"status", "[JOB]", "one job in full, or the state of the daemon", NULL, 0, 1, cmd_status},
     {"list", "", "unfinished jobs and the last finished ones", cmd_list_options, 0, 0, cmd_list},
+    {"errors", "JOB", "all that was wrong with single files of a tree", NULL, 1, 1, cmd_errors},
+    {"plan", "JOB", "what a dry run would do with each file", NULL, 1, 1, cmd_plan},
     {"wait", "JOB...", "return when these jobs have ended", NULL, 1, -1, cmd_wait},
     {"watch", "[JOB]...", "follow these jobs, or all", NULL, 0, -1, cmd_watch},
     {"cancel", "JOB...", "cancel jobs", NULL, 1, -1, cmd_cancel},

@@ -48,6 +48,8 @@ static size_t terminal_width(void)
 
 static double fraction_done(const struct progress_state *s)
 {
+    if (s->bytes_total <= 0 && s->files > 1)
+        return (double)s->files_done / (double)s->files;
     if (s->bytes_total <= 0)
         return s->jobs ? (double)s->jobs_done / (double)s->jobs : 0;
     if (s->bytes_done >= s->bytes_total)
@@ -58,22 +60,25 @@ static double fraction_done(const struct progress_state *s)
 size_t progress_format(const struct progress_state *s, size_t width, char *out, size_t size)
 {
     double fraction = fraction_done(s);
-    char done[24], total[24], rate[24], eta[32], jobs[64] = "";
+    char done[24], total[24], rate[24], eta[32], jobs[64] = "", files[80] = "";
     char tail[256];
     size_t used, bar = 0;
 
     units_format_size(s->bytes_done, done, sizeof(done));
     units_format_size(s->bytes_total, total, sizeof(total));
     units_format_size((int64_t)s->rate, rate, sizeof(rate));
-    if (s->rate >= 1 && s->bytes_total >= s->bytes_done)
+    if (s->rate >= 1 && s->bytes_total >= s->bytes_done && !s->growing)
         units_format_duration((double)(s->bytes_total - s->bytes_done) / s->rate, eta, sizeof(eta));
     else
         strcpy(eta, "-");
     if (s->jobs > 1)
         snprintf(jobs, sizeof(jobs), "  %zu/%zu jobs", s->jobs_done, s->jobs);
+    if (s->files > 1 && (uint64_t)s->files > s->jobs)
+        snprintf(files, sizeof(files), "  %lld/%lld%s files", (long long)s->files_done,
+                 (long long)s->files, s->growing ? "+" : "");
     /* Fixed fields, so that the bar does not change its length all the time. */
-    snprintf(tail, sizeof(tail), "%3d%%  %9s / %s  %9s/s  ETA %-7s%s", (int)(fraction * 100), done,
-             total, rate, eta, jobs);
+    snprintf(tail, sizeof(tail), "%3d%%  %9s / %s%s  %9s/s  ETA %-7s%s%s", (int)(fraction * 100),
+             done, total, s->growing ? "+" : "", rate, eta, files, jobs);
 
     /* One column stays free: a full line makes some terminals go on to the next. */
     if (width > size)

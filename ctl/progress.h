@@ -14,8 +14,10 @@ struct progress;
 
 struct progress_state {
     int64_t bytes_done, bytes_total;
-    double rate;            /* bytes a second; 0: not known */
-    size_t jobs_done, jobs; /* shown when jobs is more than 1 */
+    double rate;               /* bytes a second; 0: not known */
+    size_t jobs_done, jobs;    /* shown when jobs is more than 1 */
+    int64_t files_done, files; /* shown when there are more than jobs */
+    bool growing;              /* bytes_total and files: so far */
 };
 
 struct progress *progress_create(void);    /* NULL: no memory */
