@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
@@ -17,6 +18,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -30,6 +32,21 @@
 static char top[64]; /* the test's directory */
 static struct ev_loop *loop;
 static struct pool *pool;
+
+/* A directory hangs like one of a dead server: it says so, and comes back when it is told to. */
+static atomic_bool hangs;
+static int tell_hanging, wait_released;
+static bool hanging_still; /* what is outstanding can't be waited for */
+
+ssize_t getdents64(int fd, void *buf, size_t size)
+{
+    char byte;
+
+    if (atomic_load(&hangs) &&
+        (write(tell_hanging, "x", 1) != 1 || read(wait_released, &byte, 1) != 1))
+        abort();
+    return syscall(SYS_getdents64, fd, buf, size);
+}
 
 /* ---- trees ---- */
 
@@ -79,18 +96,33 @@ static int remove_top(void)
     return system(command);
 }
 
-static int set_up(void **state)
+/* Without threads: for a test that forks. */
+static int set_up_alone(void **state)
 {
-    struct xfer_error err;
-
     (void)state;
     strcpy(top, "/tmp/xfer-test-XXXXXX");
     assert_non_null(mkdtemp(top));
     assert_int_equal(chmod(top, 0755), 0);
     make_dir("t");
+    loop = NULL;
+    pool = NULL;
+    return 0;
+}
+
+static void make_pool(void)
+{
+    struct xfer_error err;
+
     loop = ev_loop_new(EVFLAG_AUTO);
     pool = pool_create(loop, 4, &err);
-    assert_non_null(pool);
+    if (!pool)
+        abort();
+}
+
+static int set_up(void **state)
+{
+    set_up_alone(state);
+    make_pool();
     return 0;
 }
 
@@ -98,7 +130,8 @@ static int tear_down(void **state)
 {
     (void)state;
     pool_destroy(pool);
-    ev_loop_destroy(loop);
+    if (loop)
+        ev_loop_destroy(loop);
     return remove_top();
 }
 
@@ -195,7 +228,8 @@ static void walk_all(const struct walk_options *o, unsigned want)
         walk_entry_free(e);
     }
     walk_destroy(w);
-    assert_true(pool_drain(pool, 60));
+    if (!hanging_still)
+        assert_true(pool_drain(pool, 60));
 }
 
 static int by_text(const void *a, const void *b)
@@ -420,6 +454,37 @@ static void a_walk_may_be_destroyed_in_the_middle(void **state)
         walk_entry_free(e);
     }
     assert_true(pool_drain(pool, 60));
+}
+
+static void a_directory_that_hangs_holds_nobody_up(void **state)
+{
+    struct walk_options o = options();
+    int hanging[2], released[2];
+    struct walk *w;
+    char byte;
+
+    (void)state;
+    make("t/f");
+    assert_int_equal(pipe(hanging), 0);
+    assert_int_equal(pipe(released), 0);
+    tell_hanging = hanging[1];
+    wait_released = released[0];
+    atomic_store(&hangs, true);
+    w = start(&o, 100);
+    assert_int_equal(read(hanging[0], &byte, 1), 1);
+    walk_destroy(w);
+    assert_false(pool_drain(pool, 0));
+    atomic_store(&hangs, false);
+    hanging_still = true;
+    walk_all(&o, 100); /* by another worker */
+    hanging_still = false;
+    assert_string_equal(told, "enter \nentry f\nleave \n");
+    assert_int_equal(write(released[1], "x", 1), 1);
+    assert_true(pool_drain(pool, 60));
+    for (int i = 0; i < 2; i++) {
+        close(hanging[i]);
+        close(released[i]);
+    }
 }
 
 static void a_directory_outlives_the_walk_while_it_is_held(void **state)
@@ -663,6 +728,9 @@ static struct identity *somebody(void)
 
     if (geteuid() != 0 || identity_prepare(&err))
         return NULL;
+    /* valgrind has not got the call by which a source is reached as somebody */
+    if (syscall(SYS_openat2, -1, NULL, NULL, 0) && errno == ENOSYS)
+        return NULL;
     return identity_create(USER, USER, NULL, 0, &err);
 }
 
@@ -703,15 +771,13 @@ static void what_the_daemon_may_not_read_tells_of_the_way_out(void **state)
     assert_true(pid >= 0);
     if (pid == 0) {
         struct walk_options o = options();
-        struct xfer_error err;
         struct walk *w;
         struct walk_entry *e;
         bool good = false;
 
         if (setresuid(USER, USER, USER))
             _exit(2);
-        loop = ev_loop_new(EVFLAG_AUTO);
-        pool = pool_create(loop, 1, &err);
+        make_pool();
         w = start(&o, 100);
         while ((e = take(w))) {
             good |= e->error && strstr(e->error->text, "uid 64001") == NULL &&
@@ -807,12 +873,9 @@ static void with_mounts(void (*run)(void))
     pid = fork();
     assert_true(pid >= 0);
     if (pid == 0) {
-        struct xfer_error err;
-
         if (unshare(CLONE_NEWNS) || mount("none", "/", "none", MS_REC | MS_PRIVATE, ""))
             _exit(77);
-        loop = ev_loop_new(EVFLAG_AUTO);
-        pool = pool_create(loop, 1, &err);
+        make_pool();
         run();
         _exit(0);
     }
@@ -859,7 +922,7 @@ static void bind_loop(void)
 {
     struct walk_options o = options();
 
-    if (mount(in_top("t"), in_top("t/d/loop"), NULL, MS_BIND, NULL))
+    if (mount(in_top("t"), in_top("t/d/loop"), "none", MS_BIND, ""))
         _exit(77);
     need_told(&o, "error d/loop UnsafePath\n", true);
     need_told(&o, "enter d/loop", false);
@@ -880,9 +943,9 @@ static void bind_kernels(void)
     struct xfer_error err;
 
     o.policy = source_policy_create(&(struct source_policy_options){.roots = "/"}, &err);
-    if (mount("/proc", in_top("t/proc"), NULL, MS_BIND | MS_REC, NULL) ||
-        mount("/dev", in_top("t/dev"), NULL, MS_BIND, NULL) ||
-        mount("/proc/version", in_top("t/version"), NULL, MS_BIND, NULL))
+    if (mount("/proc", in_top("t/proc"), "none", MS_BIND | MS_REC, "") ||
+        mount("/dev", in_top("t/dev"), "none", MS_BIND, "") ||
+        mount("/proc/version", in_top("t/version"), "none", MS_BIND, ""))
         _exit(77);
     need_told(&o, "error proc PermissionDenied\n", true);
     need_told(&o, "error dev PermissionDenied\n", true);
@@ -1074,7 +1137,8 @@ static void a_user_need_not_be_able_to_read_the_list(void **state)
     identity_destroy(who);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define TEST(name)  cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define ALONE(name) cmocka_unit_test_setup_teardown(name, set_up_alone, tear_down)
 
 int main(void)
 {
@@ -1091,6 +1155,7 @@ int main(void)
         TEST(ten_thousand_entries_wait_few_at_a_time),
         TEST(a_walk_may_be_destroyed_before_it_begins),
         TEST(a_walk_may_be_destroyed_in_the_middle),
+        TEST(a_directory_that_hangs_holds_nobody_up),
         TEST(a_directory_outlives_the_walk_while_it_is_held),
         TEST(a_file_is_one_entry_in_no_directory),
         TEST(a_link_to_the_source_is_followed),
@@ -1105,9 +1170,9 @@ int main(void)
         TEST(the_daemons_own_files_are_left_out),
         TEST(a_tree_beneath_the_store_is_the_receivers_without_its_own),
         TEST(outside_of_the_roots_no_tree_is_walked),
-        TEST(another_file_system_is_told_but_not_its_content),
-        TEST(a_loop_of_mounts_ends),
-        TEST(files_of_the_kernel_are_left_out),
+        ALONE(another_file_system_is_told_but_not_its_content),
+        ALONE(a_loop_of_mounts_ends),
+        ALONE(files_of_the_kernel_are_left_out),
         TEST(a_list_is_told_in_its_order),
         TEST(a_directory_of_the_list_is_sent_whole),
         TEST(the_source_itself_may_be_in_the_list),
@@ -1118,7 +1183,7 @@ int main(void)
         TEST(a_list_that_is_cut_is_told),
         TEST(a_path_of_the_list_that_is_too_long_is_passed_over),
         TEST(without_its_list_a_walk_fails),
-        TEST(what_the_daemon_may_not_read_tells_of_the_way_out),
+        ALONE(what_the_daemon_may_not_read_tells_of_the_way_out),
         TEST(a_user_is_told_what_he_may_read),
         TEST(a_user_need_not_be_able_to_read_the_list),
     };
