@@ -70,10 +70,31 @@ bool shaper_has_rate(const struct shaper *s)
     return s->all.rate > 0;
 }
 
-void shaper_flow_begin(struct shaper_flow *flow, double rate, double now)
+void shaper_bucket_init(struct bucket *b, double rate, double now)
 {
-    flow->own = (struct bucket){.at = now};
-    set_rate(&flow->own, rate, now);
+    *b = (struct bucket){.at = now};
+    set_rate(b, rate, now);
+}
+
+void shaper_flow_begin(struct shaper_flow *flow, double rate, struct bucket *shared, double now)
+{
+    flow->shared = shared;
+    shaper_bucket_init(&flow->own, rate, now);
+}
+
+static struct bucket *bucket_of(struct shaper_flow *flow)
+{
+    return flow->shared ? flow->shared : &flow->own;
+}
+
+static const struct bucket *bucket_in(const struct shaper_flow *flow)
+{
+    return flow->shared ? flow->shared : &flow->own;
+}
+
+bool shaper_flow_has_rate(const struct shaper_flow *flow)
+{
+    return bucket_in(flow)->rate > 0;
 }
 
 /* ---- the line ---- */
@@ -112,7 +133,9 @@ void shaper_leave(struct shaper *s, struct shaper_flow *flow)
 
 static bool is_ready_itself(const struct shaper_flow *flow, double now)
 {
-    return has(&flow->own, piece(&flow->own, (double)flow->want), now);
+    const struct bucket *b = bucket_in(flow);
+
+    return has(b, piece(b, (double)flow->want), now);
 }
 
 /* The first of the line that waits for nothing but the common rate. No other overtakes it, however
@@ -143,7 +166,8 @@ double shaper_wait(const struct shaper *s, double now)
     double wait = first ? seconds_until(&s->all, piece(&s->all, (double)first->want), now) : -1;
 
     for (const struct shaper_flow *f = s->first; f; f = f->next) {
-        double own = seconds_until(&f->own, piece(&f->own, (double)f->want), now);
+        const struct bucket *b = bucket_in(f);
+        double own = seconds_until(b, piece(b, (double)f->want), now);
 
         if (own > 0 && (wait < 0 || own < wait))
             wait = own;
@@ -160,26 +184,37 @@ static size_t at_most(const struct bucket *b, size_t n)
     return b->tokens > 1 ? (size_t)b->tokens : 1;
 }
 
+/* Others of the same rate wait for their turn. */
+static bool is_overtaking(const struct shaper *s, const struct shaper_flow *flow)
+{
+    const struct shaper_flow *f = flow->shared ? s->first : NULL;
+
+    while (f && f->shared != flow->shared)
+        f = f->next;
+    return f != NULL;
+}
+
 size_t shaper_take(struct shaper *s, struct shaper_flow *flow, size_t want, double now)
 {
+    struct bucket *own = bucket_of(flow);
     bool turn = flow->turn;
 
     flow->turn = false;
     flow->want = want;
-    fill(&flow->own, now);
+    fill(own, now);
     fill(&s->all, now);
     if (flow->waits) /* it asks out of turn, and keeps its place */
         turn = head(s, now) == flow;
-    else if (s->all.rate <= 0 || !head(s, now))
-        turn = true;
+    else if (!turn)
+        turn = !is_overtaking(s, flow) && (s->all.rate <= 0 || !head(s, now));
     if (!turn || !is_ready_itself(flow, now) || !has(&s->all, piece(&s->all, (double)want), now)) {
         if (!flow->waits)
             put_last(s, flow);
         return 0;
     }
     shaper_leave(s, flow);
-    size_t n = at_most(&s->all, at_most(&flow->own, want));
+    size_t n = at_most(&s->all, at_most(own, want));
     s->all.tokens -= s->all.rate > 0 ? (double)n : 0;
-    flow->own.tokens -= flow->own.rate > 0 ? (double)n : 0;
+    own->tokens -= own->rate > 0 ? (double)n : 0;
     return n;
 }

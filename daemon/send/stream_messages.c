@@ -54,7 +54,7 @@ void stream_send_meta(struct stream *stream, struct send *send)
     XXH3_128bits_reset(send->hash);
     stream->current = send;
     stream->slow += send->bandwidth > 0;
-    throttle_begin(stream->throttle, &stream->flow, send->bandwidth);
+    throttle_begin(stream->throttle, &stream->flow, send->bandwidth, NULL);
     send_set_phase(send, meta.ask ? SEND_ASKING : SEND_SENDING);
 }
 

@@ -89,17 +89,23 @@ void throttle_set_rate(struct throttle *t, int64_t rate)
         start_timer(t, 0);
 }
 
-void throttle_begin(struct throttle *t, struct shaper_flow *flow, int64_t rate)
+void throttle_bucket(struct bucket *b, int64_t rate)
+{
+    shaper_bucket_init(b, (double)rate, now());
+}
+
+void throttle_begin(struct throttle *t, struct shaper_flow *flow, int64_t rate,
+                    struct bucket *shared)
 {
     shaper_leave(&t->shaper, flow);
-    shaper_flow_begin(flow, (double)rate, now());
+    shaper_flow_begin(flow, (double)rate, shared, now());
 }
 
 size_t throttle_take(struct throttle *t, struct shaper_flow *flow, size_t want)
 {
     size_t n;
 
-    if (!shaper_has_rate(&t->shaper) && flow->own.rate <= 0) { /* nearly always */
+    if (!shaper_has_rate(&t->shaper) && !shaper_flow_has_rate(flow)) { /* nearly always */
         shaper_leave(&t->shaper, flow);
         return want;
     }

@@ -25,7 +25,9 @@ void throttle_destroy(struct throttle *t); /* NULL is fine */
 void throttle_set_rate(struct throttle *t, int64_t rate);
 
 /* See shaper.h. */
-void throttle_begin(struct throttle *t, struct shaper_flow *flow, int64_t rate);
+void throttle_bucket(struct bucket *b, int64_t rate);
+void throttle_begin(struct throttle *t, struct shaper_flow *flow, int64_t rate,
+                    struct bucket *shared);
 size_t throttle_take(struct throttle *t, struct shaper_flow *flow, size_t want);
 void throttle_leave(struct throttle *t, struct shaper_flow *flow);
 

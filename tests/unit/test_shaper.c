@@ -33,7 +33,7 @@ static void start(double rate)
 
 static void begin(unsigned i, double own)
 {
-    shaper_flow_begin(&rig.flows[i], own, rig.now);
+    shaper_flow_begin(&rig.flows[i], own, NULL, rig.now);
     rig.wants[i] = CHUNK;
 }
 
