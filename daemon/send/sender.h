@@ -62,6 +62,7 @@ struct send_request {
                               a file; copied */
     const char *target;    /* of a symbolic or a hard link; copied */
     struct bucket *rate;   /* of the whole job (bandwidth counts not); borrowed; NULL: none */
+    bool compare; /* what is there may have the same content: then it is not sent, however small */
 };
 
 struct send_result {
@@ -103,17 +104,23 @@ void sender_destroy(struct sender *s);
  * counts at once, the size for what is opened from now on. */
 void sender_set_limits(struct sender *s, int64_t bandwidth, int64_t file_size);
 
-/* How many more files may be started now (bounds what is opened and in flight). done() of another
- * makes room. */
+/* How many more files may be started now (bounds what is opened ahead; what waits for its receipt
+ * does not count). Another makes room when all of it has left. */
 unsigned sender_room(const struct sender *s);
 unsigned sender_active(const struct sender *s);
 
-/* An answer of the receiver to a look (link_events.looked). */
-void sender_looked(struct sender *s, const struct wire_looked *looked);
-
-/* Begin a file. NULL: no room or no memory. */
+/* Begin a file. NULL: no room or no memory. One of a tree may be opened only with those that follow
+ * it, or with sender_go(). progress() may be called from inside. */
 struct send *sender_start(struct sender *s, const struct send_request *request,
                           const struct send_events *events, void *user, struct xfer_error *err);
+
+void sender_go(struct sender *s);
+
+/* What the receiver holds back of the files that have left (sync=batch), it is to commit now. */
+void sender_flush(struct sender *s);
+
+/* The receiver's answer to a LOOK. */
+void sender_looked(struct sender *s, const struct wire_looked *answer);
 
 /* Stop early: done() follows with that code and text, unless the file was already told to be
  * stored, in which case its true result follows. keep: another attempt may go on with what the

@@ -277,18 +277,28 @@ void source_close(struct source *s)
     s->fd = -1;
 }
 
+void source_leave(struct source *s)
+{
+    walk_dir_release(s->dir);
+    free(s->name);
+    s->dir = NULL;
+    s->name = NULL;
+}
+
+void source_forget(struct source *s)
+{
+    source_leave(s);
+    free(s->whole);
+    s->whole = NULL;
+}
+
 void source_free(struct source *s)
 {
     source_close(s);
     if (s->given >= 0)
         close(s->given);
     s->given = -1;
-    walk_dir_release(s->dir);
-    free(s->name);
-    free(s->whole);
+    source_forget(s);
     free(s->path);
-    s->dir = NULL;
-    s->name = NULL;
-    s->whole = NULL;
     s->path = NULL;
 }

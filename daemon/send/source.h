@@ -72,6 +72,11 @@ int source_check(struct source *s, struct xfer_error *err);
 
 void source_close(struct source *s); /* may be called again */
 
+/* It will not be opened or checked any more: lets go of the directory. */
+void source_leave(struct source *s);
+/* Nor are its bytes needed, where they were read whole. */
+void source_forget(struct source *s);
+
 /* Frees memory; closes too. */
 void source_free(struct source *s);
 

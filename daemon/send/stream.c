@@ -26,6 +26,12 @@ struct stream *stream_create(struct link *link, struct lane *lane, struct thrott
         error_set_errno(err, ENOMEM, "stream");
         return NULL;
     }
+    stream->hash = XXH3_createState();
+    if (!stream->hash) {
+        free(stream);
+        error_set_errno(err, ENOMEM, "stream");
+        return NULL;
+    }
     stream->link = link;
     stream->lane = lane;
     stream->throttle = throttle;
@@ -35,14 +41,21 @@ struct stream *stream_create(struct link *link, struct lane *lane, struct thrott
 
 void stream_destroy(struct stream *stream)
 {
+    if (!stream)
+        return;
+    XXH3_freeState(stream->hash);
     free(stream);
 }
 
-uint64_t stream_bytes(const struct stream *stream)
+/* A file is some work for the receiver, however small it is. */
+#define FILE_LOAD ((uint64_t)16 * 1024)
+
+uint64_t stream_load(const struct stream *stream)
 {
     const struct send *current = stream->current;
+    uint64_t files = (uint64_t)stream->waiting.count + stream->unanswered.count;
 
-    return stream->waiting_bytes +
+    return stream->waiting_bytes + files * FILE_LOAD +
            (current ? (uint64_t)current->source.st.st_size - current->offset : 0);
 }
 
@@ -82,20 +95,24 @@ static bool came_late(struct send *send)
  * another file now is not. */
 static void stop_if_failed(struct send *send)
 {
-    const struct xfer_error *e = &send->work_error;
+    struct xfer_error err;
 
-    if (e->code != XFER_OK)
-        send_stop(send, e, e->code != XFER_SOURCE_CHANGED);
+    if (!send->work_error)
+        return;
+    kept_error_get(send->work_error, &err);
+    send_stop(send, &err, err.code != XFER_SOURCE_CHANGED);
 }
 
 static void run_read(struct work *work)
 {
     struct send *send = send_of_work(work);
     struct chunk *chunk = send->chunk;
+    struct xfer_error err;
 
-    if (send_disk_begin(send) == 0)
+    if (send_disk_begin(send, &err) ||
         source_read(&send->source, chunk->data + send->chunk_fill, chunk->len - send->chunk_fill,
-                    send->offset + send->chunk_fill, &send->work_error);
+                    send->offset + send->chunk_fill, &err))
+        send_work_failed(send, &err);
     send_disk_end();
 }
 
@@ -117,9 +134,10 @@ static void was_read(struct send *send)
 static void run_check(struct work *work)
 {
     struct send *send = send_of_work(work);
+    struct xfer_error err;
 
-    if (send_disk_begin(send) == 0)
-        source_check(&send->source, &send->work_error);
+    if (send_disk_begin(send, &err) || source_check(&send->source, &err))
+        send_work_failed(send, &err);
     send_disk_end();
 }
 
@@ -135,9 +153,10 @@ static void was_checked(struct send *send)
 static void run_verify(struct work *work)
 {
     struct send *send = send_of_work(work);
+    struct xfer_error err;
 
-    if (send_disk_begin(send) == 0)
-        verify_run(send->verify, &send->source, &send->work_error);
+    if (send_disk_begin(send, &err) || verify_run(send->verify, &send->source, &err))
+        send_work_failed(send, &err);
     send_disk_end();
 }
 
@@ -147,13 +166,24 @@ static void was_compared(struct send *send)
         return;
     stop_if_failed(send);
     if (!send->stopping) {
-        verify_took(send->verify, send->hash);
+        verify_took(send->verify, send->stream->hash);
         send_progress(send); /* nothing to count, but a sign of life */
     }
     stream_pump(send->stream);
 }
 
 /* ---- the pump ---- */
+
+/* What was read whole is compared where it lies. */
+static void compare_now(struct stream *stream, struct send *send)
+{
+    struct xfer_error none;
+
+    while (verify_more(send->verify)) {
+        verify_run(send->verify, &send->source, &none);
+        verify_took(send->verify, stream->hash);
+    }
+}
 
 /* The receiver has made its offer, or has not yet. True when START has left. */
 static bool next_comparison(struct stream *stream, struct send *send)
@@ -162,17 +192,19 @@ static bool next_comparison(struct stream *stream, struct send *send)
 
     if (!send->verify)
         return false;
-    if (verify_more(send->verify)) {
+    if (send->source.whole) {
+        compare_now(stream, send);
+    } else if (verify_more(send->verify)) {
         send_work(send, run_verify, was_compared);
         return false;
     }
     offset = verify_offset(send->verify);
     if (offset == 0)
-        XXH3_128bits_reset(send->hash);
+        XXH3_128bits_reset(stream->hash);
     stream_send_start(stream, send, offset);
     verify_destroy(send->verify);
     send->verify = NULL;
-    send->offset = send->result.resumed = offset;
+    send->offset = send->resumed = offset;
     send_set_phase(send, SEND_SENDING);
     return true;
 }
@@ -244,14 +276,8 @@ static struct send *take_waiting(struct stream *stream, struct send *send)
 {
     send_queue_remove(&stream->waiting, send);
     stream->waiting_bytes -= (uint64_t)send->source.st.st_size;
-    stream->slow -= send->bandwidth > 0;
+    stream->slow -= send_is_slow(send);
     return send;
-}
-
-static void drop(struct send *send)
-{
-    send->result.error = send->why;
-    send_finish(send);
 }
 
 void stream_pump(struct stream *stream)
@@ -263,7 +289,7 @@ void stream_pump(struct stream *stream)
     stream->pumping = true;
     while (more) {
         if (stream->dropped.first)
-            drop(send_queue_take(&stream->dropped));
+            send_finish(send_queue_take(&stream->dropped));
         else if (stream->current)
             more = step(stream, stream->current);
         else if (stream->waiting.first && stream->unanswered.count < XFER_LANE_FILES_MAX)
@@ -279,7 +305,7 @@ void stream_add(struct stream *stream, struct send *send)
     send->stream = stream;
     send_queue_put(&stream->waiting, send);
     stream->waiting_bytes += (uint64_t)send->source.st.st_size;
-    stream->slow += send->bandwidth > 0;
+    stream->slow += send_is_slow(send);
     send_set_phase(send, SEND_WAITING);
     stream_pump(stream);
 }
@@ -289,4 +315,31 @@ void stream_stop(struct stream *stream, struct send *send)
     if (send->phase == SEND_WAITING)
         send_queue_put(&stream->dropped, take_waiting(stream, send));
     lane_wake(stream->lane);
+}
+
+/* ---- barriers ---- */
+
+void stream_add_barrier(struct stream *stream, struct send *send)
+{
+    send->stream = stream;
+    stream->barrier = true;
+    send_queue_put_first(&stream->waiting, send);
+    send_set_phase(send, SEND_WAITING);
+    stream_pump(stream);
+}
+
+uint64_t stream_needs_barrier(struct stream *stream)
+{
+    if (!stream->barrier)
+        return stream->held_job;
+    stream->barrier_is_short = stream->held_job > 0;
+    return 0;
+}
+
+bool stream_barrier_done(struct stream *stream)
+{
+    bool more = stream->barrier_is_short && stream->held_job > 0;
+
+    stream->barrier = stream->barrier_is_short = false;
+    return more;
 }

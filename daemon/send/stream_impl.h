@@ -13,6 +13,7 @@ struct stream {
     struct lane *lane;
     struct throttle *throttle;    /* of all streams */
     struct shaper_flow flow;      /* of the current file */
+    XXH3_state_t *hash;           /* of [0, offset) of it */
     struct send_queue waiting;    /* nothing of them has left yet */
     struct send_queue dropped;    /* nor ever will: they are over */
     struct send *current;         /* META has left, VERDICT has not */
@@ -22,6 +23,9 @@ struct stream {
     unsigned aborted; /* among the unanswered */
     unsigned lent;    /* chunks that workers hold which hang in aborted files */
     uint64_t last_seq;
+    uint64_t held_job;     /* of which files may be held back at the receiver; 0: none are */
+    bool barrier;          /* one is on its way */
+    bool barrier_is_short; /* another is asked for behind it */
     bool pumping;
 };
 

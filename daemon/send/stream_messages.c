@@ -20,41 +20,55 @@ static void add_owner(struct wire_meta *meta, const struct send *send)
     meta->n_groups = 0;
     if (!send->owner)
         return;
-    groups = identity_groups(send->owner, &n);
+    groups = identity_groups(send->owner->who, &n);
     for (int i = 0; i < n; i++)
         meta->groups[i] = groups[i];
     meta->n_groups = (uint32_t)n;
+}
+
+static bool must_ask(const struct send *send)
+{
+    return send->compare || (send->again && (send->source.st.st_size >= XFER_RESUME_MIN ||
+                                             send->overwrite == OVERWRITE_NEVER));
 }
 
 void stream_send_meta(struct stream *stream, struct send *send)
 {
     unsigned char msg[XFER_MESSAGE_MAX];
     const struct stat *st = &send->source.st;
-    struct wire_meta meta = {
-        .seq = ++stream->last_seq,
-        .job = send->job,
-        .file = send->file,
-        .size = (uint64_t)st->st_size,
-        .mtime_sec = st->st_mtim.tv_sec,
-        .mtime_nsec = (uint32_t)st->st_mtim.tv_nsec,
-        .mode = st->st_mode & 07777,
-        .overwrite = send->overwrite,
-        .sync = send->sync,
-        .ask =
-            send->again && (st->st_size >= XFER_RESUME_MIN || send->overwrite == OVERWRITE_NEVER),
-        .path_len = strlen(send->dest),
-    };
+    struct wire_meta meta; /* large, and most of it is nobody's: not cleared */
 
+    meta.seq = send->seq = ++stream->last_seq;
+    meta.job = send->job;
+    meta.file = send->file;
+    meta.size = (uint64_t)st->st_size;
+    meta.mtime_sec = st->st_mtim.tv_sec;
+    meta.mtime_nsec = (uint32_t)st->st_mtim.tv_nsec;
+    meta.mode = st->st_mode & 07777;
+    meta.kind = send->kind;
+    meta.preserve = send->preserve;
+    meta.file_uid = st->st_uid;
+    meta.file_gid = st->st_gid;
+    meta.attrs_size = 0;
+    meta.sparse = false;
+    meta.tree = send->tree;
+    meta.overwrite = send->overwrite;
+    meta.sync = send->sync;
+    meta.ask = send->kind == WIRE_KIND_FILE && must_ask(send);
+    meta.path_len = strlen(send->dest);
     memcpy(meta.path, send->dest, meta.path_len + 1);
+    meta.target_len = send->target ? strlen(send->target) : 0;
+    memcpy(meta.target, send->target ? send->target : "", meta.target_len + 1);
     add_owner(&meta, send);
-    send->seq = meta.seq;
     send->asked = meta.ask;
     send->started = !meta.ask;
     lane_send_meta(stream->lane, msg, wire_meta_encode(&meta, msg));
-    XXH3_128bits_reset(send->hash);
+    if (send->kind == WIRE_KIND_BARRIER)
+        stream->held_job = 0;
+    XXH3_128bits_reset(stream->hash);
     stream->current = send;
-    stream->slow += send->bandwidth > 0;
-    throttle_begin(stream->throttle, &stream->flow, send->bandwidth, NULL);
+    stream->slow += send_is_slow(send);
+    throttle_begin(stream->throttle, &stream->flow, send->bandwidth, send->rate);
     send_set_phase(send, meta.ask ? SEND_ASKING : SEND_SENDING);
 }
 
@@ -70,44 +84,58 @@ void stream_send_start(struct stream *stream, struct send *send, uint64_t offset
 void stream_send_chunk(struct stream *stream, struct send *send, struct chunk *chunk, size_t len)
 {
     chunk->len = len;
-    XXH3_128bits_update(send->hash, chunk->data, len);
+    XXH3_128bits_update(stream->hash, chunk->data, len);
     send->offset += len;
     lane_send_chunk(stream->lane, chunk);
     send_progress(send);
 }
 
-void stream_send_verdict(struct stream *stream, struct send *send)
+static bool may_be_held_back(const struct send *send)
+{
+    return send->kind != WIRE_KIND_BARRIER &&
+           (send->sync == SYNC_BATCH || (send->sync == SYNC_DEFAULT && send->tree));
+}
+
+static void send_verdict(struct stream *stream, struct send *send)
 {
     unsigned char msg[XFER_MESSAGE_MAX];
     XXH128_canonical_t digest;
-    struct wire_verdict verdict = {
-        .seq = send->seq,
-        .kind = send->stopping ? WIRE_ABORT : WIRE_COMMIT,
-        .keep = send->stopping && send->keep,
-        .size = send->offset,
-    };
+    struct wire_verdict verdict;
 
-    XXH128_canonicalFromHash(&digest, XXH3_128bits_digest(send->hash));
+    verdict.seq = send->seq;
+    verdict.kind = send->stopping ? WIRE_ABORT : WIRE_COMMIT;
+    verdict.keep = send->stopping && send->keep;
+    verdict.size = send->offset;
+    XXH128_canonicalFromHash(&digest, XXH3_128bits_digest(stream->hash));
     memcpy(verdict.digest, digest.digest, sizeof(verdict.digest));
-    memcpy(send->result.digest, digest.digest, sizeof(send->result.digest));
-    send->result.size = send->offset;
+    memcpy(send->digest, digest.digest, sizeof(send->digest));
+    verdict.error = (struct xfer_error)XFER_ERROR_INIT;
     if (send->stopping)
-        verdict.error = send->why;
+        kept_error_get(send->why, &verdict.error);
     lane_send_end(stream->lane);
     lane_send_verdict(stream->lane, msg, wire_verdict_encode(&verdict, msg));
+}
+
+void stream_send_verdict(struct stream *stream, struct send *send)
+{
+    send_verdict(stream, send);
     send_queue_put(&stream->unanswered, send);
     stream->current = NULL;
-    stream->slow -= send->bandwidth > 0;
+    stream->slow -= send_is_slow(send);
     throttle_leave(stream->throttle, &stream->flow);
     lane_hold(stream->lane, false);
     send->decided = true;
-    if (!send->stopping) {
-        send_set_phase(send, SEND_STORING);
+    if (send->stopping) {
+        stream->aborted++;
+        if (send->chunk)
+            stream->lent++;
+        send_recount(send);
         return;
     }
-    stream->aborted++;
-    if (send->chunk)
-        stream->lent++;
+    if (may_be_held_back(send))
+        stream->held_job = send->job;
+    source_forget(&send->source);
+    send_set_phase(send, SEND_STORING);
 }
 
 /* ---- messages in ---- */
@@ -118,22 +146,44 @@ static void protocol_error(struct stream *stream, struct xfer_error *err)
     link_fail(stream->link, err);
 }
 
-static void settle(struct send *send, const struct wire_receipt *receipt)
+static void fill_result(const struct send *send, const struct wire_receipt *receipt,
+                        struct send_result *result)
 {
-    struct xfer_error *e = &send->result.error;
+    result->error.code = XFER_OK;
+    result->size = send->offset;
+    result->resumed = send->resumed;
+    memcpy(result->digest, send->digest, sizeof(result->digest));
+    result->stored[0] = result->warning[0] = '\0';
+    result->unchanged = false;
+    if (receipt->error.code != XFER_OK) {
+        result->error = receipt->error;
+    } else if (receipt->size != send->offset ||
+               memcmp(receipt->digest, send->digest, XFER_DIGEST_SIZE) != 0) {
+        error_set(&result->error, XFER_DIGEST_MISMATCH,
+                  "%s: what the receiver stored has another size or digest", send->dest);
+        error_about(&result->error, XFER_SIDE_RECEIVER, send->dest);
+    } else {
+        strcpy(result->stored, receipt->stored);
+        strcpy(result->warning, receipt->warning);
+        result->unchanged = receipt->unchanged;
+    }
+}
+
+static void settle(struct stream *stream, struct send *send, const struct wire_receipt *receipt)
+{
+    struct sender *sender = send->sender;
+    bool barrier = send->kind == WIRE_KIND_BARRIER;
+    struct send_result result;
 
     if (send->stopping) {
-        *e = send->why;
-    } else if (receipt->error.code != XFER_OK) {
-        *e = receipt->error;
-    } else if (receipt->size != send->result.size ||
-               memcmp(receipt->digest, send->result.digest, XFER_DIGEST_SIZE) != 0) {
-        error_set(e, XFER_DIGEST_MISMATCH,
-                  "%s: what the receiver stored has another size or digest", send->dest);
-        error_about(e, XFER_SIDE_RECEIVER, send->dest);
-    } else {
-        memcpy(send->result.stored, receipt->stored, sizeof(send->result.stored));
+        stream->aborted--;
+        send_finish(send);
+        return;
     }
+    fill_result(send, receipt, &result);
+    send_done(send, &result);
+    if (barrier)
+        sender_barrier_done(sender, stream);
 }
 
 static void on_receipt(void *user, const void *msg, size_t len)
@@ -154,10 +204,9 @@ static void on_receipt(void *user, const void *msg, size_t len)
         return;
     }
     send_queue_take(&stream->unanswered);
-    if (send->stopping)
-        stream->aborted--;
-    settle(send, &receipt);
-    send_finish(send);
+    if (!stream->unanswered.first)
+        stream->held_job = 0;
+    settle(stream, send, &receipt);
     stream_pump(stream);
 }
 

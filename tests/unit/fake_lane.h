@@ -26,7 +26,7 @@ struct lane {
     bool wanted, awake, held;
 
     /* One letter a message: M, A, S, P (a map), D (once for all data in a row), E, V. */
-    char said[256];
+    char said[8192];
     struct wire_meta meta; /* the last one */
     struct wire_start start;
     struct wire_map map;
@@ -40,6 +40,7 @@ struct link {
     unsigned n;
     bool failed;
     struct xfer_error why;
+    void (*on_look)(struct link *link, const struct wire_look *look); /* NULL: nobody answers */
 };
 
 /* ---- what the sender calls ---- */
@@ -168,6 +169,19 @@ void lane_chunk_put(struct lane *lane, struct chunk *chunk)
 {
     chunk->next = lane->free;
     lane->free = chunk;
+}
+
+void link_send_look(struct link *link, const struct wire_look *look)
+{
+    unsigned char msg[XFER_MESSAGE_MAX];
+    struct xfer_error err = XFER_ERROR_INIT;
+    struct wire_look *copy = malloc(sizeof *copy);
+
+    if (!copy || wire_look_decode(msg, wire_look_encode(look, msg), copy, &err))
+        abort();
+    if (link->on_look)
+        link->on_look(link, copy);
+    free(copy);
 }
 
 /* ---- what the test calls ---- */

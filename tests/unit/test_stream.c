@@ -467,9 +467,23 @@ static void a_receipt_for_another_file_breaks_the_link(void **state)
 static void files_do_not_wait_for_the_receipts_of_others(void **state)
 {
     (void)state;
-    for (int i = 0; i < XFER_LANE_FILES_MAX; i++)
+    for (int i = 1; i <= SENDS_MAX && i <= XFER_LANE_FILES_MAX; i++) {
         start_file(small_path, false, OVERWRITE_REPLACE);
-    WAIT(lane(0)->verdict.seq == XFER_LANE_FILES_MAX);
+        WAIT(lane(0)->verdict.seq == (uint64_t)i);
+    }
+}
+
+static void files_that_wait_for_their_receipts_take_no_room(void **state)
+{
+    unsigned room = sender_room(rig.sender);
+
+    (void)state;
+    for (int i = 0; i < 5; i++)
+        start_file(small_path, false, OVERWRITE_REPLACE);
+    assert_int_equal(sender_room(rig.sender), room - 5);
+    WAIT(lane(0)->verdict.seq == 5);
+    assert_int_equal(sender_room(rig.sender), room);
+    assert_int_equal(sender_active(rig.sender), 5);
 }
 
 /* ---- asking ---- */
@@ -1212,7 +1226,7 @@ static void large_files_that_wait_take_no_room(void **state)
     assert_int_equal(sender_room(rig.sender), room - 1);
     cancel(&rig.outcomes[0], XFER_CANCELLED, false);
     WAIT(said(0, "MSEVM"));
-    assert_int_equal(sender_room(rig.sender), room - 2);
+    assert_int_equal(sender_room(rig.sender), room - 1);
     lane(0)->verdict =
         (struct wire_verdict){.seq = 1, .kind = WIRE_ABORT, .error = {.code = XFER_CANCELLED}};
     fake_receipt(lane(0));
@@ -1246,6 +1260,7 @@ int main(void)
         ONE(a_receipt_with_another_digest_is_no_success),
         ONE(a_receipt_for_another_file_breaks_the_link),
         ONE(files_do_not_wait_for_the_receipts_of_others),
+        ONE(files_that_wait_for_their_receipts_take_no_room),
         ONE(a_small_file_that_may_be_replaced_is_sent_anew),
         ONE(a_large_file_asks_and_waits),
         ONE(where_nothing_is_all_of_it_is_sent),
