@@ -56,6 +56,7 @@ static void end_run(struct work *work)
 {
     struct incoming *in = (struct incoming *)((char *)work - offsetof(struct incoming, end));
     struct wire_receipt *receipt = &in->receipt;
+    struct store_outcome outcome;
 
     receipt->seq = in->meta.seq;
     forget_result(receipt);
@@ -76,10 +77,13 @@ static void end_run(struct work *work)
         store_digest(in->file, receipt->digest);
         if (strcmp(store_path(in->file), in->meta.path) != 0)
             memcpy(receipt->stored, store_path(in->file), strlen(store_path(in->file)) + 1);
-        if (store_commit(in->file, &in->verdict, &receipt->error) == 0)
+        if (store_commit(in->file, &in->verdict, &outcome, &receipt->error) == 0) {
             receipt->size = size;
-        else
+            receipt->unchanged = outcome.unchanged;
+            memcpy(receipt->warning, outcome.warning, sizeof receipt->warning);
+        } else {
             forget_result(receipt);
+        }
     }
     in->file = NULL;
 }

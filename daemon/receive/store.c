@@ -255,6 +255,10 @@ struct store *store_open(const struct store_options *options, double lock_wait,
     store->root_fd = store->own_fd = store->lock_fd = store->users_fd = -1;
     store->area.partial_fd = store->area.beside_fd = -1;
     store->dir_mode = options->dir_mode;
+    store->dir_mode_given = options->dir_mode_given;
+    /* it can't be asked without being set; the stricter one does no harm to what others make now */
+    store->umask = umask(077);
+    umask(store->umask);
     store->file_mode = options->file_mode;
     store->reserve = options->reserve;
     store->as_caller = options->as_caller;

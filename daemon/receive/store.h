@@ -5,8 +5,9 @@
  * of MPI or of the event loop.
  *
  * What it promises: no name beneath the root ever shows part of a file; no path leads out of the
- * root, whatever links are there; set-id bits never arrive; what store_commit() said is on disk is
- * on disk; with as_caller nothing beneath the root is touched that the user could not touch.
+ * root, whatever links are there; set-id bits arrive only together with their owner; what
+ * store_commit() said is on disk is on disk; with as_caller nothing beneath the root is touched
+ * that the user could not touch.
  */
 #ifndef XFER_DAEMON_RECEIVE_STORE_H
 #define XFER_DAEMON_RECEIVE_STORE_H
@@ -26,7 +27,8 @@ struct store_file;
 struct store_options {
     const char *root;    /* absolute; made (0700 parents as needed, itself dir_mode) when missing */
     unsigned dir_mode;   /* of directories that are made: set exactly, whatever the umask */
-    int file_mode;       /* -1: the source's, but for set-id and sticky bits; else exactly this */
+    bool dir_mode_given; /* also of those of a tree; else these are as the source's where asked */
+    int file_mode;       /* -1: as META says; else exactly this */
     uint64_t reserve;    /* bytes that stay free: what would take of them is not begun */
     bool as_caller;      /* with the rights of the user whom META names, to whom it then belongs */
     bool per_user;       /* beneath a directory for each user */
@@ -49,8 +51,8 @@ void store_close(struct store *store); /* NULL is fine */
  * first file. */
 void store_set_queue(struct store *store, const unsigned char *queue_id);
 
-/* The jobs of that queue of which partial files are here, each once. *jobs is freed by the caller.
- * May block. */
+/* The jobs of that queue of which partial files are here, or the note of when a tree was begun,
+ * each once. *jobs is freed by the caller. May block. */
 int store_partials(struct store *store, uint64_t **jobs, size_t *n, struct xfer_error *err);
 /* Remove the partial files of these jobs, but for those that are being written. May block. */
 void store_forget(struct store *store, const uint64_t *jobs, size_t n);
@@ -62,7 +64,12 @@ const char *store_root(const struct store *store);
 int store_space(struct store *store, uint64_t *free_bytes, uint64_t *total_bytes,
                 struct xfer_error *err);
 
-/* Begin to receive a file. Checks what can be checked before the first byte (name, parents, what is
+/* Begin to receive a file, or whatever META's kind says: all but files are looked at and made by
+ * store_commit() alone. A directory is made or, where it is there, given its metadata. A symbolic
+ * link replaces what a file would, unless it leads there already. A hard link is made to a file or
+ * symbolic link beneath the root. A barrier is nothing.
+ *
+ * Checks what can be checked before the first byte (name, parents, what is
  * in the way, overwrite, space) and opens the temporary. Missing parents are made, mostly by
  * store_commit(). NULL and *err on failure, with nothing left behind. */
 struct store_file *store_begin(struct store *store, const struct wire_meta *meta,
@@ -91,10 +98,17 @@ void store_digest(const struct store_file *file, unsigned char digest[XFER_DIGES
 /* Where it goes beneath the root, which is not META's path with per_user. Valid as long as file. */
 const char *store_path(const struct store_file *file);
 
-/* Compare with the verdict (XFER_DIGEST_MISMATCH), set mode and times, sync as asked, give it the
- * final name, sync directories. Always frees file; on failure nothing of it is left. */
+/* What is to be told of what is stored. */
+struct store_outcome {
+    bool unchanged;                     /* it was there like that already */
+    char warning[XFER_ERROR_TEXT_SIZE]; /* what could not be preserved, and why; "": nothing */
+};
+
+/* Compare with the verdict (XFER_DIGEST_MISMATCH), set owner, mode and times as asked, sync as
+ * asked, give it the final name, sync directories. Always frees file; on failure nothing of it is
+ * left. outcome (NULL: nobody asks) is filled in on success. */
 int store_commit(struct store_file *file, const struct wire_verdict *verdict,
-                 struct xfer_error *err);
+                 struct store_outcome *outcome, struct xfer_error *err);
 
 /* Forget it, frees file. The temporary is removed, but with keep and where it can be gone on with
  * (files of XFER_RESUME_MIN bytes or more). NULL is fine. */

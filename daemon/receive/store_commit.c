@@ -17,6 +17,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "daemon/receive/store_kind.h"
+#include "daemon/receive/store_meta.h"
+
 enum step { STEP_OK, STEP_AGAIN, STEP_FAILED };
 
 static int compare(const struct store_file *file, const struct wire_verdict *verdict,
@@ -27,6 +30,8 @@ static int compare(const struct store_file *file, const struct wire_verdict *ver
     if (verdict->size != file->size)
         return error_set(err, XFER_DIGEST_MISMATCH, "%llu bytes were sent, %llu came",
                          (unsigned long long)verdict->size, (unsigned long long)file->size);
+    if (file->kind != WIRE_KIND_FILE) /* there is nothing to have one of */
+        return 0;
     store_digest(file, digest);
     if (memcmp(digest, verdict->digest, sizeof digest) != 0)
         return error_set(err, XFER_DIGEST_MISMATCH,
@@ -34,58 +39,20 @@ static int compare(const struct store_file *file, const struct wire_verdict *ver
     return 0;
 }
 
-/* As the daemon, which may give away what the user may not: no more than what the system gives to
- * whatever the user makes in that directory, or the configuration to whatever is made. */
-static int change_group(const struct store_file *file, gid_t gid)
-{
-    const struct identity *who = identity_pause();
-    int rc = fchown(file->fd, (uid_t)-1, gid), saved = errno;
-
-    identity_resume(who);
-    errno = saved;
-    return rc;
-}
-
-/* A temporary comes from another directory than the one whose group it is to have. */
-static int set_group(const struct store_file *file, struct xfer_error *err)
-{
-    const struct store *store = file->store;
-    gid_t gid = store->group;
-    struct stat st, dir;
-
-    if (!store->group_set) {
-        if (fstat(file->parent.fd, &dir) != 0 || (dir.st_mode & S_ISGID) == 0)
-            return 0;
-        gid = dir.st_gid;
-    }
-    if (fstat(file->fd, &st) == 0 && (st.st_gid == gid || change_group(file, gid) == 0))
-        return 0;
-    if (errno == EPERM && !store->group_set) /* a daemon that is no member */
-        return 0;
-    return error_set_errno(err, errno, "can't set the group %u", (unsigned)gid);
-}
-
 static int set_metadata(struct store_file *file, struct xfer_error *err)
 {
-    const struct timespec times[2] = {{0, UTIME_OMIT}, file->mtime};
-
+    if (file->kind != WIRE_KIND_FILE) /* set as it is made */
+        return 0;
     /* what was reserved and not used must go back */
     if (file->preallocated > file->size && ftruncate(file->fd, (off_t)file->size) != 0)
         return error_set_errno(err, errno, "can't set the size");
-    /* the group first: a change of it may take bits away */
-    if (set_group(file, err) != 0)
-        return -1;
-    if (fchmod(file->fd, file->mode) != 0)
-        return error_set_errno(err, errno, "can't set the mode");
-    if (futimens(file->fd, times) != 0)
-        return error_set_errno(err, errno, "can't set the modification time");
-    return 0;
+    return store_meta_set(file, err);
 }
 
 /* A sync that failed says that data is lost, whatever the number: only another attempt helps. */
 static int sync_file(struct store_file *file, struct xfer_error *err)
 {
-    if (file->sync == SYNC_NONE || fsync(file->fd) == 0)
+    if (file->kind != WIRE_KIND_FILE || file->sync == SYNC_NONE || fsync(file->fd) == 0)
         return 0;
     error_set_errno(err, errno, "can't sync the file");
     if (err->code != XFER_NO_SPACE)
@@ -188,12 +155,35 @@ static enum step name_by_link(struct store_file *file, struct xfer_error *err)
     return name_by_rename(file, err);
 }
 
-static enum step name_once(struct store_file *file, struct xfer_error *err)
+static enum step name_temporary(struct store_file *file, struct xfer_error *err)
 {
-    if (file->temp.at < 0)
-        return name_by_link(file, err);
     return file->overwrite == OVERWRITE_NEVER ? name_exclusively(file, err)
                                               : name_by_rename(file, err);
+}
+
+/* A directory, or a link. */
+static enum step name_kind(struct store_file *file, struct xfer_error *err)
+{
+    int rc = store_kind_make(file, err);
+    struct store_temp temp = file->temp;
+    enum step step;
+
+    if (rc != 0)
+        return rc > 0 ? STEP_AGAIN : STEP_FAILED;
+    if (temp.at < 0)
+        return STEP_OK;
+    step = name_temporary(file, err);
+    /* a rename of one name of a file to another name of it does nothing */
+    if (step == STEP_OK && file->kind == WIRE_KIND_HARDLINK)
+        unlinkat(temp.at, temp.name, 0);
+    return step;
+}
+
+static enum step name_once(struct store_file *file, struct xfer_error *err)
+{
+    if (file->kind != WIRE_KIND_FILE)
+        return name_kind(file, err);
+    return file->temp.at < 0 ? name_by_link(file, err) : name_temporary(file, err);
 }
 
 static int name_file(struct store_file *file, struct xfer_error *err)
@@ -229,7 +219,9 @@ static int commit(struct store_file *file, const struct wire_verdict *verdict,
     if (compare(file, verdict, err) != 0 || set_metadata(file, err) != 0 ||
         sync_file(file, err) != 0 || close_early(file, err) != 0 || name_file(file, err) != 0)
         return -1;
-    if (file->sync == SYNC_NONE || store_path_sync(file->store, &file->parent, file->fd, err) == 0)
+    if (file->sync == SYNC_NONE ||
+        ((file->kind != WIRE_KIND_DIRECTORY || store_sync_dir(file->fd, err) == 0) &&
+         store_path_sync(file->store, &file->parent, file->fd, err) == 0))
         return 0;
     /* it can't be told whether the name lasts; where it was new it can be taken back, so that
      * another attempt finds it free */
@@ -276,7 +268,7 @@ static int commit_stored(struct store_file *file, const struct wire_verdict *ver
 }
 
 int store_commit(struct store_file *file, const struct wire_verdict *verdict,
-                 struct xfer_error *err)
+                 struct store_outcome *outcome, struct xfer_error *err)
 {
     struct xfer_error why; /* also that of steps which another try made good */
     int rc;
@@ -291,6 +283,7 @@ int store_commit(struct store_file *file, const struct wire_verdict *verdict,
         store_file_blame(file->store, file->path, err);
         store_file_discard(file);
     } else {
+        store_outcome(file, outcome);
         store_file_free(file);
     }
     identity_drop();

@@ -194,8 +194,11 @@ static int walk_again(struct store_file *file, int tries, struct xfer_error *err
 
 int store_file_place(struct store_file *file, struct xfer_error *err)
 {
-    int tries = 0, rc = open_temporary(file, err);
+    int tries = 0, rc;
 
+    if (file->kind != WIRE_KIND_FILE)
+        return 0;
+    rc = open_temporary(file, err);
     /* a partial file that lies in a directory that is gone is gone too */
     while (rc > 0 && ++tries < STORE_PATH_TRIES && file->temp.at != file->parent.fd) {
         if (walk_again(file, tries, err) != 0)
@@ -276,6 +279,27 @@ void store_digest(const struct store_file *file, unsigned char digest[XFER_DIGES
     memcpy(digest, canonical.digest, XFER_DIGEST_SIZE);
 }
 
+void store_file_warn(struct store_file *file, const char *what, int errnum)
+{
+    char *before = file->warning;
+
+    /* without memory it is lost, but for what was said before */
+    if (asprintf(&file->warning, "%s%s%s: %s", before != NULL ? before : "",
+                 before != NULL ? "; " : "", what, strerror(errnum)) < 0)
+        file->warning = before;
+    else
+        free(before);
+}
+
+void store_outcome(const struct store_file *file, struct store_outcome *outcome)
+{
+    if (outcome == NULL)
+        return;
+    outcome->unchanged = file->unchanged;
+    snprintf(outcome->warning, sizeof outcome->warning, "%s",
+             file->warning != NULL ? file->warning : "");
+}
+
 void store_offer_free(struct store_offer *offer)
 {
     unsigned i;
@@ -299,6 +323,7 @@ void store_file_free(struct store_file *file)
     identity_destroy(file->who);
     store_offer_free(&file->offer);
     XXH3_freeState(file->digest);
+    free(file->warning);
     free(file);
 }
 

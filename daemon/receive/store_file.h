@@ -41,10 +41,18 @@ struct store_file {
     struct stat seen;      /* of such a file, when it was offered */
     struct store_offer offer;
     XXH3_state_t *digest;
-    mode_t mode;
+    enum wire_kind kind;
+    uint32_t preserve;
+    mode_t mode; /* of the source; what becomes of it says store_meta_mode() */
+    uid_t owner_uid;
+    gid_t owner_gid;
     struct timespec mtime;
     enum overwrite_mode overwrite;
     enum sync_mode sync;
+    bool unchanged; /* it was there like that already */
+    char *warning;  /* what could not be preserved; NULL: nothing */
+    const char
+        *target; /* of a link, behind path: that of a hard link is relative to the root, too */
     char path[]; /* relative to the root */
 };
 
@@ -54,6 +62,31 @@ enum store_target { TARGET_NONE, TARGET_REPLACEABLE };
  * On failure *err is blamed on the file. */
 struct store_file *store_file_new(struct store *store, const struct wire_meta *meta,
                                   struct xfer_error *err);
+
+/* Who sends, as META and LOOK tell. */
+struct store_client {
+    bool caller;
+    uid_t uid;
+    gid_t gid;
+    uint32_t n_groups;
+    const uint32_t *groups;
+};
+
+/* Where does what the client calls so lie beneath the root? home: the directory that each user has,
+ * or "". path: in relpath normal form, or "" for where all of the client's lies. -1 when the store
+ * needs to know more of the client. */
+int store_client_path(struct store *store, const struct store_client *client, const char *path,
+                      char home[XFER_NAME_MAX + 1], char out[XFER_PATH_SIZE],
+                      struct xfer_error *err);
+/* As whom is it stored? *who is NULL for the daemon, and the caller's to destroy. */
+int store_client_identity(const struct store *store, const struct store_client *client,
+                          struct identity **who, struct xfer_error *err);
+
+/* This could not be preserved. */
+void store_file_warn(struct store_file *file, const char *what, int errnum);
+
+/* outcome: NULL is fine */
+void store_outcome(const struct store_file *file, struct store_outcome *outcome);
 
 /* Be in this thread from now on as whom it is stored, up to identity_drop(). -1: it still is the
  * daemon; *err is blamed on the file. */

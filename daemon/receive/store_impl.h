@@ -50,7 +50,9 @@ struct store {
     enum sync_mode sync;
     struct store_names *names;
     unsigned dir_mode;
+    bool dir_mode_given;
     int file_mode;
+    mode_t umask; /* of the daemon when it started */
     uint64_t reserve;
     uint64_t resume_min, resume_block;
     char queue[2 * XFER_QUEUE_ID_SIZE + 1]; /* in hex; "" before store_set_queue() */

@@ -11,10 +11,10 @@
 #include "daemon/receive/store_user.h"
 #include "proto/relpath.h"
 
-static int check_requester(const struct store *store, const struct wire_meta *meta,
-                           struct xfer_error *err)
+static int check_client(const struct store *store, const struct store_client *client,
+                        struct xfer_error *err)
 {
-    if (!store->as_caller || meta->caller)
+    if (!store->as_caller || client->caller)
         return 0;
     return error_set(
         err, XFER_PERMISSION_DENIED,
@@ -23,28 +23,45 @@ static int check_requester(const struct store *store, const struct wire_meta *me
         "takes source.identity = caller there");
 }
 
-/* Beneath the root. home: the directory that each user has, or "". */
-static int find_path(struct store *store, const struct wire_meta *meta,
-                     char home[XFER_NAME_MAX + 1], char path[XFER_PATH_SIZE],
-                     struct xfer_error *err)
+int store_client_path(struct store *store, const struct store_client *client, const char *path,
+                      char home[XFER_NAME_MAX + 1], char out[XFER_PATH_SIZE],
+                      struct xfer_error *err)
 {
     int len;
 
     home[0] = '\0';
-    if (store->per_user && store_names_find(store->names, meta->uid, home, err) != 0)
+    if (path[0] != '\0' && relpath_check(path, strlen(path), err) != 0)
         return -1;
-    len = snprintf(path, XFER_PATH_SIZE, "%s%s%s", home, home[0] != '\0' ? "/" : "", meta->path);
+    if (check_client(store, client, err) != 0 ||
+        (store->per_user && store_names_find(store->names, client->uid, home, err) != 0))
+        return -1;
+    len = snprintf(out, XFER_PATH_SIZE, "%s%s%s", home,
+                   home[0] != '\0' && path[0] != '\0' ? "/" : "", path);
     if (len >= XFER_PATH_SIZE)
         return error_set(err, XFER_NAME_TOO_LONG,
                          "longer than %d bytes in the directory of its user", XFER_PATH_SIZE - 1);
-    return relpath_check(path, (size_t)len, err);
+    return 0;
+}
+
+int store_client_identity(const struct store *store, const struct store_client *client,
+                          struct identity **who, struct xfer_error *err)
+{
+    gid_t groups[XFER_GROUPS_MAX];
+
+    *who = NULL;
+    if (!store->as_caller)
+        return 0;
+    for (uint32_t i = 0; i < client->n_groups; i++)
+        groups[i] = client->groups[i];
+    *who = identity_create(client->uid, client->gid, groups, (int)client->n_groups, err);
+    return *who != NULL ? 0 : -1;
 }
 
 static struct store_file *create(struct store *store, const struct wire_meta *meta,
-                                 const char *path, struct xfer_error *err)
+                                 const char *path, const char *target, struct xfer_error *err)
 {
-    size_t len = strlen(path);
-    struct store_file *file = calloc(1, sizeof *file + len + 1);
+    size_t len = strlen(path), target_len = strlen(target);
+    struct store_file *file = calloc(1, sizeof *file + len + 1 + target_len + 1);
 
     if (file == NULL || (file->digest = XXH3_createState()) == NULL) {
         free(file);
@@ -58,47 +75,77 @@ static struct store_file *create(struct store *store, const struct wire_meta *me
     file->job = meta->job;
     file->file = meta->file;
     file->whole = meta->size;
-    file->resumable = meta->size >= store->resume_min && store->queue[0] != '\0';
+    file->resumable =
+        meta->kind == WIRE_KIND_FILE && meta->size >= store->resume_min && store->queue[0] != '\0';
     file->offer.kind = WIRE_OFFER_NOTHING;
-    file->mode =
-        store->file_mode >= 0 ? (mode_t)store->file_mode & 0777 : (mode_t)meta->mode & 0777;
+    file->kind = meta->kind;
+    file->preserve = meta->preserve;
+    file->mode = (mode_t)meta->mode;
+    file->owner_uid = meta->file_uid;
+    file->owner_gid = meta->file_gid;
     file->mtime.tv_sec = (time_t)meta->mtime_sec;
     file->mtime.tv_nsec = (long)meta->mtime_nsec;
     file->overwrite = meta->overwrite;
     file->sync = meta->sync == SYNC_DEFAULT ? store->sync : meta->sync;
     memcpy(file->path, path, len);
+    file->target = file->path + len + 1;
+    memcpy(file->path + len + 1, target, target_len);
     return file;
 }
 
 /* Whatever of it only the daemon can make. */
-static int provide(struct store_file *file, const struct wire_meta *meta, const char *home,
+static int provide(struct store_file *file, const struct store_client *client, const char *home,
                    struct xfer_error *err)
 {
-    gid_t groups[XFER_GROUPS_MAX];
-
     if (!file->store->as_caller)
-        return home[0] != '\0' ? store_home_check(file->store, meta->uid, home, err) : 0;
-    for (uint32_t i = 0; i < meta->n_groups; i++)
-        groups[i] = meta->groups[i];
-    file->who = identity_create(meta->uid, meta->gid, groups, (int)meta->n_groups, err);
-    if (file->who == NULL || store_area_of_user(file->store, file->who, &file->area, err) != 0)
+        return home[0] != '\0' ? store_home_check(file->store, client->uid, home, err) : 0;
+    if (store_client_identity(file->store, client, &file->who, err) != 0 ||
+        store_area_of_user(file->store, file->who, &file->area, err) != 0)
         return -1;
     return home[0] != '\0' ? store_home_make(file->store, file->who, home, err) : 0;
+}
+
+/* What a link leads to: whatever it says, but for hard links. */
+static int find_target(struct store *store, const struct wire_meta *meta,
+                       const struct store_client *client, char out[XFER_PATH_SIZE],
+                       struct xfer_error *err)
+{
+    char home[XFER_NAME_MAX + 1];
+
+    out[0] = '\0';
+    if (meta->kind == WIRE_KIND_SYMLINK)
+        memcpy(out, meta->target, strlen(meta->target) + 1);
+    if (meta->kind != WIRE_KIND_HARDLINK)
+        return 0;
+    if (meta->target[0] == '\0')
+        return error_set(err, XFER_INVALID_DESTINATION, "a hard link to nothing");
+    return store_client_path(store, client, meta->target, home, out, err);
 }
 
 struct store_file *store_file_new(struct store *store, const struct wire_meta *meta,
                                   struct xfer_error *err)
 {
-    char path[XFER_PATH_SIZE], home[XFER_NAME_MAX + 1];
-    struct store_file *file;
+    const struct store_client client = {meta->caller, meta->uid, meta->gid, meta->n_groups,
+                                        meta->groups};
+    char path[XFER_PATH_SIZE], target[XFER_PATH_SIZE], home[XFER_NAME_MAX + 1] = "";
+    struct store_file *file = NULL;
 
+    if (meta->kind == WIRE_KIND_BARRIER) {
+        file = create(store, meta, ".", "", err);
+        if (file == NULL)
+            store_file_blame(store, ".", err);
+        else
+            file->sync = SYNC_NONE;
+        return file;
+    }
     if (relpath_check(meta->path, meta->path_len, err) != 0 ||
-        check_requester(store, meta, err) != 0 || find_path(store, meta, home, path, err) != 0 ||
-        (file = create(store, meta, path, err)) == NULL) {
+        store_client_path(store, &client, meta->path, home, path, err) != 0 ||
+        find_target(store, meta, &client, target, err) != 0 ||
+        (file = create(store, meta, path, target, err)) == NULL) {
         store_file_blame(store, meta->path, err);
         return NULL;
     }
-    if (provide(file, meta, home, err) != 0) {
+    if (provide(file, &client, home, err) != 0) {
         store_file_blame(store, file->path, err);
         store_file_free(file);
         return NULL;

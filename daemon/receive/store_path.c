@@ -63,17 +63,15 @@ static int set_group_and_mode(const struct store *store, int fd, const struct st
 /* mkdirat() was subject to the umask, which must not be touched in a process of many threads. As
  * the daemon: a user who is no member of the group could neither give it nor let the directory pass
  * it on. */
-static int set_dir_mode(const struct store *store, int fd)
+int store_path_settle(const struct store *store, int fd, mode_t mode)
 {
     const struct identity *who;
     struct stat st;
-    mode_t mode;
     int rc, saved;
 
     if (fstat(fd, &st) != 0)
         return -1;
-    mode = (mode_t)store->dir_mode |
-           (st.st_mode & S_ISGID); /* the group that a directory passes on is the host's business */
+    mode |= st.st_mode & S_ISGID; /* the group that a directory passes on is the host's business */
     if (st.st_uid != identity_now() || ((st.st_mode & 07777) == mode && !store->group_set))
         return 0;
     who = identity_pause();
@@ -129,7 +127,7 @@ static enum step enter(const struct store *store, int at, const char *name,
             unlinkat(at, name, AT_REMOVEDIR);
         return gone ? STEP_AGAIN : STEP_FAILED;
     }
-    if (set_dir_mode(store, *fd) != 0) {
+    if (store_path_settle(store, *fd, (mode_t)store->dir_mode) != 0) {
         error_set_errno(err, errno, "can't set the mode of directory \"%s\"", name);
         close(*fd);
         unlinkat(at, name, AT_REMOVEDIR);
@@ -293,7 +291,7 @@ int store_path_sync(const struct store *store, const struct store_parent *parent
         at = fd;
         if (fd < 0) {
             /* not readable (it may be written all the same): the whole file system then */
-            if (syncfs(file_fd) != 0 || syncfs(store->root_fd) != 0)
+            if ((file_fd >= 0 && syncfs(file_fd) != 0) || syncfs(store->root_fd) != 0)
                 return sync_failed("the file system", err);
             return 0;
         }

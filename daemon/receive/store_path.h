@@ -34,6 +34,10 @@ int store_path_open(struct store *store, const char *path, enum store_path_mode 
 
 void store_path_close(const struct store *store, struct store_parent *parent); /* twice is fine */
 
+/* Give a directory that was just made its mode (with what the system has added of set-group-id) and
+ * store.group. As whom it was made; -1 with errno set. */
+int store_path_settle(const struct store *store, int fd, mode_t mode);
+
 /* Remove the directories that were made for it, as far as they are empty, and close it. */
 void store_path_unmake(const struct store *store, const char *path, struct store_parent *parent);
 
@@ -47,7 +51,7 @@ bool store_path_gone(const struct store_parent *parent);
 void store_path_pause(int tries);
 
 /* fsync the parent and all directories above it up to the root. file_fd: some file in the same file
- * system, for directories that may not be read. */
+ * system, for directories that may not be read; -1: none is at hand. */
 int store_path_sync(const struct store *store, const struct store_parent *parent, int file_fd,
                     struct xfer_error *err);
 

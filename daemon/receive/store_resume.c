@@ -140,12 +140,22 @@ static int find_partial(struct store_file *file, uint64_t *size)
 }
 
 /* May the file under the final name be the one that an earlier attempt stored? What a whole
- * transfer would replace by a file of our own, without other names, must be that. */
+ * transfer would replace by a file of our own, or of the source's owner, must be that; and what it
+ * would replace by one without other names, must have none, unless these are preserved as well.
+ * (Root's files may have been given those names by somebody who is after a change of their mode.)
+ */
 static bool plausible(const struct store_file *file, const struct stat *st)
 {
-    return S_ISREG(st->st_mode) && (uint64_t)st->st_size == file->whole &&
-           (file->overwrite == OVERWRITE_NEVER ||
-            (st->st_uid == identity_now() && st->st_nlink == 1));
+    bool theirs = (file->preserve & PRESERVE_OWNER) && st->st_uid == file->owner_uid;
+    bool ours = st->st_uid == identity_now();
+
+    if (!S_ISREG(st->st_mode) || (uint64_t)st->st_size != file->whole)
+        return false;
+    if (file->overwrite == OVERWRITE_NEVER)
+        return true;
+    if (st->st_nlink == 1)
+        return ours || theirs;
+    return (file->preserve & PRESERVE_LINKS) && (theirs || (ours && identity_now() != 0));
 }
 
 static int find_stored(struct store_file *file)
@@ -203,7 +213,8 @@ struct store_file *store_ask(struct store *store, const struct wire_meta *meta,
         return NULL;
     }
     if (store_file_reach(file, err) == 0) {
-        look(file, stop, go);
+        if (file->kind == WIRE_KIND_FILE)
+            look(file, stop, go);
     } else {
         store_file_blame(store, file->path, err);
         store_file_discard(file);
@@ -238,7 +249,7 @@ static int start(struct store_file *file, uint64_t offset, struct xfer_error *er
                          (unsigned long long)offset);
     if (file->offer.kind == WIRE_OFFER_STORED && offset == file->whole) {
         take_digest(file, offset);
-        file->stored = true;
+        file->stored = file->unchanged = true;
         return 0;
     }
     if (file->offer.kind == WIRE_OFFER_STORED) {

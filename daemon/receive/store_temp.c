@@ -62,10 +62,10 @@ void store_temp_unrecord(const struct store_area *area, const struct store_temp 
         unlinkat(area->beside_fd, temp->name + strlen(STORE_BESIDE_PREFIX), 0);
 }
 
-/* nameless: -1, or the file to link. Returns the descriptor of the new file, or 0 when nameless was
- * linked; -1 with errno set. */
-static int create(struct store *store, const struct store_area *area, int nameless,
+/* What make() returned; -1 with errno set. */
+static int create(struct store *store, const struct store_area *area,
                   const struct store_parent *parent, const char *path, uint64_t job, uint64_t file,
+                  int (*make)(int at, const char *name, const void *what), const void *what,
                   struct store_temp *temp)
 {
     int i, rc, saved;
@@ -83,11 +83,7 @@ static int create(struct store *store, const struct store_area *area, int namele
                 continue;
             break;
         }
-        if (nameless >= 0)
-            rc = store_temp_link_as(nameless, temp->at, temp->name);
-        else
-            rc = openat(temp->at, temp->name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
-                        0600);
+        rc = make(temp->at, temp->name, what);
         if (rc >= 0)
             return rc;
         saved = errno;
@@ -102,22 +98,41 @@ static int create(struct store *store, const struct store_area *area, int namele
     return -1;
 }
 
+static int make_file(int at, const char *name, const void *what)
+{
+    (void)what;
+    return openat(at, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+}
+
 int store_temp_open(struct store *store, const struct store_area *area,
                     const struct store_parent *parent, const char *path, uint64_t job,
                     uint64_t file, struct store_temp *temp)
 {
-    return create(store, area, -1, parent, path, job, file, temp);
+    return create(store, area, parent, path, job, file, make_file, NULL, temp);
+}
+
+int store_temp_make(struct store *store, const struct store_area *area,
+                    const struct store_parent *parent, const char *path, uint64_t job,
+                    uint64_t file, int (*make)(int at, const char *name, const void *what),
+                    const void *what, struct store_temp *temp)
+{
+    return create(store, area, parent, path, job, file, make, what, temp) < 0 ? -1 : 0;
+}
+
+static int make_link(int at, const char *name, const void *what)
+{
+    return store_temp_link_as(*(const int *)what, at, name);
 }
 
 int store_temp_link(struct store *store, const struct store_area *area, int fd,
                     const struct store_parent *parent, const char *path, uint64_t job,
                     uint64_t file, struct store_temp *temp)
 {
-    int rc = create(store, area, fd, parent, path, job, file, temp);
+    int rc = create(store, area, parent, path, job, file, make_link, &fd, temp);
 
     if (rc < 0 && errno == EXDEV && !temp->beside) {
         atomic_store_explicit(&store->beside_only, true, memory_order_relaxed);
-        rc = create(store, area, fd, parent, path, job, file, temp);
+        rc = create(store, area, parent, path, job, file, make_link, &fd, temp);
     }
     return rc;
 }

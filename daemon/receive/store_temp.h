@@ -36,6 +36,13 @@ int store_temp_link(struct store *store, const struct store_area *area, int fd,
                     const struct store_parent *parent, const char *path, uint64_t job,
                     uint64_t file, struct store_temp *temp);
 
+/* Make something else under such a name: make() is called like linkat() and all of these, and says
+ * EEXIST to be given another name. 0; -1 with errno set. */
+int store_temp_make(struct store *store, const struct store_area *area,
+                    const struct store_parent *parent, const char *path, uint64_t job,
+                    uint64_t file, int (*make)(int at, const char *name, const void *what),
+                    const void *what, struct store_temp *temp);
+
 /* Remove its name, if it has one, and its record. */
 void store_temp_remove(const struct store_area *area, struct store_temp *temp);
 

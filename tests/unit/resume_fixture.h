@@ -107,7 +107,7 @@ static inline int finish(struct store_file *file, uint64_t offset, struct xfer_e
         return -1;
     }
     verdict_of(&verdict, data, SIZE);
-    return store_commit(file, &verdict, err);
+    return store_commit(file, &verdict, NULL, err);
 }
 
 static inline void finishes(struct store_file *file, uint64_t offset)

@@ -79,7 +79,8 @@ static inline void meta_of(struct wire_meta *meta, const char *path, uint64_t si
                                .size = size,
                                .mtime_sec = MTIME,
                                .mtime_nsec = 987654321,
-                               .mode = 0644};
+                               .mode = 0644,
+                               .preserve = PRESERVE_DEFAULT};
     meta->overwrite = OVERWRITE_REPLACE;
     meta->sync = SYNC_NONE;
     meta->path_len = strlen(path);
@@ -110,7 +111,7 @@ static inline int put(struct store *store, const struct wire_meta *meta, const v
         return -1;
     }
     verdict_of(&verdict, data, len);
-    return store_commit(file, &verdict, err);
+    return store_commit(file, &verdict, NULL, err);
 }
 
 static inline void put_text(struct store *store, const char *path, const char *text)

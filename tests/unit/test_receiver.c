@@ -296,6 +296,70 @@ static void test_small_file_in_several_chunks_arrives_whole(void **state)
     await_rest(lane);
 }
 
+static void kind(struct lane *lane, enum wire_kind kind, const char *path, const char *target)
+{
+    unsigned char msg[XFER_MESSAGE_MAX];
+    struct xfer_error err;
+    struct wire_meta meta;
+
+    meta_of(&meta, path, 0);
+    meta.seq = ++lane->seq;
+    meta.kind = kind;
+    meta.target_len = strlen(target);
+    memcpy(meta.target, target, meta.target_len + 1);
+    if (receiver_meta(lane->receiver, msg, wire_meta_encode(&meta, msg), &err) < 0)
+        fail_msg("%s", err.text);
+    end(lane);
+    commit(lane, "", 0);
+}
+
+static void test_all_kinds_get_receipts(void **state)
+{
+    struct lane *lane = *state;
+
+    kind(lane, WIRE_KIND_DIRECTORY, "d", "");
+    whole_file(lane, "d/a", "x");
+    kind(lane, WIRE_KIND_SYMLINK, "d/s", "a");
+    kind(lane, WIRE_KIND_HARDLINK, "d/h", "d/a");
+    kind(lane, WIRE_KIND_BARRIER, ".", "");
+    kind(lane, WIRE_KIND_SYMLINK, "d/s", "a");
+    kind(lane, WIRE_KIND_DIRECTORY, "d/a", "");
+    await_answers(lane, 7);
+    for (unsigned i = 0; i < 6; i++)
+        assert_int_equal(answer_is(lane, i, RECEIPT, i + 1, XFER_OK)->unchanged, i == 5);
+    answer_is(lane, 6, RECEIPT, 7, XFER_NOT_DIRECTORY);
+    holds(at(lane, "d/h"), "x");
+    await_rest(lane);
+    root_has(&lane->fixture, 1);
+}
+
+static void test_receipt_tells_what_could_not_be_preserved(void **state)
+{
+    struct lane *lane = *state;
+    bool root = geteuid() == 0;
+    unsigned char msg[XFER_MESSAGE_MAX];
+    struct xfer_error err;
+    struct wire_meta meta;
+
+    if (root) {
+        assert_int_equal(chown(lane->fixture.root, 64001, 64001), 0);
+        assert_int_equal(seteuid(64001), 0);
+    }
+    meta_of(&meta, "a", 0);
+    meta.seq = ++lane->seq;
+    meta.preserve |= PRESERVE_OWNER;
+    meta.file_uid = meta.file_gid = 0;
+    assert_int_equal(receiver_meta(lane->receiver, msg, wire_meta_encode(&meta, msg), &err), 0);
+    end(lane);
+    commit(lane, "", 0);
+    await_answers(lane, 1);
+    if (root)
+        assert_int_equal(seteuid(0), 0);
+    assert_string_equal(answer_is(lane, 0, RECEIPT, 1, XFER_OK)->warning,
+                        "owner: Operation not permitted");
+    await_rest(lane);
+}
+
 static void test_chunks_come_back_before_the_verdict(void **state)
 {
     struct lane *lane = *state;
@@ -1265,6 +1329,8 @@ int main(void)
         LANE_TEST(test_empty_file_gets_a_receipt),
         LANE_TEST(test_file_of_many_chunks_arrives_whole),
         LANE_TEST(test_small_file_in_several_chunks_arrives_whole),
+        LANE_TEST(test_all_kinds_get_receipts),
+        LANE_TEST(test_receipt_tells_what_could_not_be_preserved),
         LANE_TEST(test_chunks_come_back_before_the_verdict),
         LANE_TEST(test_at_most_one_chunk_is_held_back),
         LANE_TEST(test_receipts_keep_the_order_of_the_files),

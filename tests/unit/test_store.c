@@ -87,7 +87,7 @@ static void test_many_writes_make_one_file(void **state)
         assert_int_equal(store_write(file, data + i * PIECE, PIECE, &err), 0);
     assert_int_equal(store_size(file), PIECE * PIECES);
     verdict_of(&verdict, data, PIECE * PIECES);
-    assert_int_equal(store_commit(file, &verdict, &err), 0);
+    assert_int_equal(store_commit(file, &verdict, NULL, &err), 0);
     fd = open(in_root(f, "big"), O_RDONLY);
     assert_int_equal(fstat(fd, &st), 0);
     assert_int_equal(st.st_size, PIECE * PIECES);
@@ -126,7 +126,7 @@ static void test_mode_is_the_sources_whatever_the_umask(void **state)
     assert_int_equal(st.st_mode & 07777, 0776);
 }
 
-static void test_set_id_and_sticky_bits_never_arrive(void **state)
+static void test_set_id_bits_do_not_arrive_by_themselves(void **state)
 {
     struct fixture *f = *state;
     struct xfer_error err;
@@ -137,7 +137,7 @@ static void test_set_id_and_sticky_bits_never_arrive(void **state)
     meta.mode = 07755;
     assert_int_equal(put(f->store, &meta, "x", 1, &err), 0);
     assert_int_equal(stat(in_root(f, "a"), &st), 0);
-    assert_int_equal(st.st_mode & 07777, 0755);
+    assert_int_equal(st.st_mode & 07777, 01755);
 }
 
 static void test_file_mode_overrides_the_sources(void **state)
@@ -294,7 +294,7 @@ static void test_old_file_stays_until_commit(void **state)
     assert_int_equal(store_write(file, "new", 3, &err), 0);
     holds(in_root(f, "a"), "old");
     verdict_of(&verdict, "new", 3);
-    assert_int_equal(store_commit(file, &verdict, &err), 0);
+    assert_int_equal(store_commit(file, &verdict, NULL, &err), 0);
     holds(in_root(f, "a"), "new");
 }
 
@@ -368,7 +368,7 @@ static int put_late(struct fixture *f, enum overwrite_mode overwrite,
     assert_int_equal(store_write(file, "new", 3, err), 0);
     meanwhile(in_root(f, "a"));
     verdict_of(&verdict, "new", 3);
-    return store_commit(file, &verdict, err);
+    return store_commit(file, &verdict, NULL, err);
 }
 
 static void come_file(const char *path)
@@ -525,7 +525,7 @@ static void test_wrong_digest_stores_nothing(void **state)
     file = store_begin(f->store, &meta, &err);
     assert_int_equal(store_write(file, "new", 3, &err), 0);
     verdict_of(&verdict, "nex", 3);
-    assert_int_equal(store_commit(file, &verdict, &err), -1);
+    assert_int_equal(store_commit(file, &verdict, NULL, &err), -1);
     assert_int_equal(err.code, XFER_DIGEST_MISMATCH);
     assert_int_equal(err.side, XFER_SIDE_RECEIVER);
     assert_string_equal(err.path, in_root(f, "old"));
@@ -546,7 +546,7 @@ static void test_wrong_size_stores_nothing(void **state)
     assert_int_equal(store_write(file, "new", 3, &err), 0);
     verdict_of(&verdict, "new", 3);
     verdict.size = 4;
-    assert_int_equal(store_commit(file, &verdict, &err), -1);
+    assert_int_equal(store_commit(file, &verdict, NULL, &err), -1);
     assert_int_equal(err.code, XFER_DIGEST_MISMATCH);
     root_has(f, 0);
 }
@@ -583,7 +583,7 @@ static void test_parents_that_cannot_be_made_at_the_end_leave_nothing(void **sta
     assert_int_equal(store_write(file, "new", 3, &err), 0);
     put_text(f->store, "a/b", "x");
     verdict_of(&verdict, "new", 3);
-    assert_int_equal(store_commit(file, &verdict, &err), -1);
+    assert_int_equal(store_commit(file, &verdict, NULL, &err), -1);
     assert_int_equal(err.code, XFER_NOT_DIRECTORY);
     holds(in_root(f, "a/b"), "x");
     assert_int_equal(temporaries(f), 0);
@@ -621,7 +621,7 @@ static void test_parent_removed_meanwhile_is_made_again(void **state)
     assert_int_equal(rmdir(in_root(f, "a")), 0);
     assert_int_equal(store_write(file, "new", 3, &err), 0);
     verdict_of(&verdict, "new", 3);
-    assert_int_equal(store_commit(file, &verdict, &err), 0);
+    assert_int_equal(store_commit(file, &verdict, NULL, &err), 0);
     assert_int_equal(err.code, XFER_OK);
     holds(in_root(f, "a/b/file"), "new");
     root_has(f, 1);
@@ -936,7 +936,7 @@ static const struct {
     FILE_TEST(test_many_writes_make_one_file),
     FILE_TEST(test_preallocation_leaves_no_trace_in_a_shorter_file),
     FILE_TEST(test_mode_is_the_sources_whatever_the_umask),
-    FILE_TEST(test_set_id_and_sticky_bits_never_arrive),
+    FILE_TEST(test_set_id_bits_do_not_arrive_by_themselves),
     FILE_TEST(test_file_mode_overrides_the_sources),
     FILE_TEST(test_unreadable_mode_arrives),
     FILE_TEST(test_modification_time_is_the_sources),

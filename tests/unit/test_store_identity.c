@@ -271,6 +271,127 @@ static void a_place_that_is_another_users_is_not_used(void **state)
     put_fails(f->store, &meta, "new", XFER_PERMISSION_DENIED);
 }
 
+/* ---- trees ---- */
+
+static void kind_as(struct wire_meta *meta, enum wire_kind kind, uid_t uid, const char *path,
+                    const char *target)
+{
+    meta_as(meta, uid, path, 0);
+    meta->kind = kind;
+    meta->target_len = strlen(target);
+    memcpy(meta->target, target, meta->target_len + 1);
+}
+
+static void is_made(struct fixture *f, const struct wire_meta *meta, const char *text,
+                    const char *warning)
+{
+    struct xfer_error err = XFER_ERROR_INIT;
+    struct store_file *file = store_begin(f->store, meta, &err);
+    struct store_outcome outcome;
+    struct wire_verdict verdict;
+
+    if (file == NULL || (text[0] != '\0' && store_write(file, text, strlen(text), &err) != 0))
+        fail_msg("%s", err.text);
+    verdict_of(&verdict, text, strlen(text));
+    if (store_commit(file, &verdict, &outcome, &err) != 0)
+        fail_msg("%s", err.text);
+    assert_string_equal(outcome.warning, warning);
+    assert_false(identity_is_assumed());
+}
+
+static void links_and_directories_are_the_users(void **state)
+{
+    struct fixture *f = *state;
+    struct wire_meta meta;
+    struct stat st;
+
+    need_root();
+    puts_as(f, USER, "file", "x");
+    puts_as(f, USER, "other", "x");
+    kind_as(&meta, WIRE_KIND_DIRECTORY, USER, "d", "");
+    meta.mode = 01750;
+    is_made(f, &meta, "", "");
+    belongs(f, "d", USER, USER, 01750);
+    kind_as(&meta, WIRE_KIND_SYMLINK, USER, "d/link", "file");
+    is_made(f, &meta, "", "");
+    belongs(f, "d/link", USER, USER, 0777);
+    kind_as(&meta, WIRE_KIND_HARDLINK, USER, "other", "file");
+    is_made(f, &meta, "", "");
+    assert_int_equal(lstat(in_root(f, "file"), &st), 0);
+    assert_int_equal(st.st_nlink, 2);
+    assert_int_equal(entries(in_root(f, ".xfer/users/64001/partial")), 0);
+}
+
+static void a_user_changes_no_directory_of_another(void **state)
+{
+    struct fixture *f = *state;
+    struct xfer_error err = XFER_ERROR_INIT;
+    struct store_outcome outcome;
+    struct wire_verdict verdict;
+    struct store_file *file;
+    struct wire_meta meta;
+
+    need_root();
+    kind_as(&meta, WIRE_KIND_DIRECTORY, USER, "d", "");
+    is_made(f, &meta, "", "");
+    belongs(f, "d", USER, USER, 0644);
+    assert_int_equal(chmod(in_root(f, "d"), 0755), 0);
+    kind_as(&meta, WIRE_KIND_DIRECTORY, OTHER_USER, "d", "");
+    file = store_begin(f->store, &meta, &err);
+    assert_non_null(file);
+    verdict_of(&verdict, "", 0);
+    assert_int_equal(store_commit(file, &verdict, &outcome, &err), 0);
+    assert_string_equal(outcome.warning,
+                        "mode: Operation not permitted; times: Operation not permitted");
+    belongs(f, "d", USER, USER, 0755);
+    kind_as(&meta, WIRE_KIND_SYMLINK, OTHER_USER, "d/link", "x");
+    file = store_begin(f->store, &meta, &err);
+    assert_non_null(file);
+    fails_with(store_commit(file, &verdict, &outcome, &err), &err, XFER_PERMISSION_DENIED);
+    assert_int_equal(entries(in_root(f, "d")), 0);
+}
+
+static void an_owner_that_a_user_cannot_give_is_a_warning(void **state)
+{
+    struct fixture *f = *state;
+    struct wire_meta meta;
+
+    need_root();
+    meta_as(&meta, USER, "a", 3);
+    meta.preserve |= PRESERVE_OWNER;
+    meta.mode = 07755;
+    meta.file_uid = OTHER_USER;
+    meta.file_gid = TEAM;
+    is_made(f, &meta, "new", "owner: Operation not permitted");
+    belongs(f, "a", USER, USER, 01755);
+    meta.n_groups = 1;
+    meta.groups[0] = TEAM;
+    is_made(f, &meta, "new", "owner: Operation not permitted");
+    belongs(f, "a", USER, TEAM, 01755);
+    meta.file_uid = USER;
+    is_made(f, &meta, "new", "");
+    belongs(f, "a", USER, TEAM, 07755);
+}
+
+static void a_configured_group_is_a_directorys_and_a_links(void **state)
+{
+    const gid_t team = TEAM;
+    struct fixture *f = *state;
+    struct wire_meta meta;
+
+    need_root();
+    f->options.group = &team;
+    f->options.dir_mode = 02750;
+    f->options.dir_mode_given = true;
+    reopen(f);
+    kind_as(&meta, WIRE_KIND_DIRECTORY, USER, "d", "");
+    is_made(f, &meta, "", "");
+    belongs(f, "d", USER, TEAM, 02750);
+    kind_as(&meta, WIRE_KIND_SYMLINK, USER, "link", "x");
+    is_made(f, &meta, "", "");
+    belongs(f, "link", USER, TEAM, 0777);
+}
+
 /* ---- what is configured ---- */
 
 static void sync_is_what_the_job_says_or_else_the_store(void **state)
@@ -369,6 +490,10 @@ int main(void)
         TEST(users_partial_files_are_counted_and_forgotten),
         TEST(who_stores_as_the_daemon_again_sweeps_and_forgets_them),
         TEST(a_place_that_is_another_users_is_not_used),
+        TEST(links_and_directories_are_the_users),
+        TEST(a_user_changes_no_directory_of_another),
+        TEST(an_owner_that_a_user_cannot_give_is_a_warning),
+        TEST(a_configured_group_is_a_directorys_and_a_links),
         TEST(sync_is_what_the_job_says_or_else_the_store),
         TEST(the_configured_group_is_given),
         TEST(a_users_directory_is_made_whole),

@@ -201,7 +201,7 @@ static void test_never_holds_on_another_mount(void **state)
     assert_int_equal(store_write(file, "new", 3, &err), 0);
     make_file(in_root(f, "m/a"), "old");
     verdict_of(&verdict, "new", 3);
-    assert_int_equal(store_commit(file, &verdict, &err), -1);
+    assert_int_equal(store_commit(file, &verdict, NULL, &err), -1);
     assert_int_equal(err.code, XFER_DESTINATION_EXISTS);
     assert_int_equal(entries(in_root(f, "m")), 1);
     root_has(f, 1);
@@ -232,9 +232,58 @@ static void test_name_that_came_meanwhile_on_another_mount_is_replaced(void **st
     assert_int_equal(store_write(file, "new", 3, &err), 0);
     make_file(in_root(f, "m/b"), "other");
     verdict_of(&verdict, "new", 3);
-    assert_int_equal(store_commit(file, &verdict, &err), 0);
+    assert_int_equal(store_commit(file, &verdict, NULL, &err), 0);
     holds(in_root(f, "d/b"), "new");
     assert_int_equal(entries(in_root(f, "d")), 2);
+    root_has(f, 2);
+}
+
+static void link_of(struct wire_meta *meta, enum wire_kind kind, const char *path,
+                    const char *target)
+{
+    meta_of(meta, path, 0);
+    meta->kind = kind;
+    meta->target_len = strlen(target);
+    memcpy(meta->target, target, meta->target_len + 1);
+}
+
+static void test_links_on_another_mount_are_replaced(void **state)
+{
+    struct fixture *f = *state;
+    struct xfer_error err;
+    struct wire_meta meta;
+    struct stat a, b;
+
+    mount_small(f);
+    put_text(f->store, "m/a", "x");
+    put_text(f->store, "m/b", "y");
+    link_of(&meta, WIRE_KIND_HARDLINK, "m/b", "m/a");
+    assert_int_equal(put(f->store, &meta, "", 0, &err), 0);
+    assert_int_equal(stat(in_root(f, "m/a"), &a), 0);
+    assert_int_equal(stat(in_root(f, "m/b"), &b), 0);
+    assert_int_equal(a.st_ino, b.st_ino);
+    link_of(&meta, WIRE_KIND_SYMLINK, "m/b", "a");
+    assert_int_equal(put(f->store, &meta, "", 0, &err), 0);
+    assert_int_equal(lstat(in_root(f, "m/b"), &b), 0);
+    assert_true(S_ISLNK(b.st_mode));
+    assert_int_equal(entries(in_root(f, "m")), 2);
+    root_has(f, 1);
+}
+
+static void test_no_hard_link_leads_to_another_mount(void **state)
+{
+    struct fixture *f = *state;
+    struct wire_meta meta;
+
+    mount_small(f);
+    put_text(f->store, "m/a", "x");
+    put_text(f->store, "b", "y");
+    link_of(&meta, WIRE_KIND_HARDLINK, "b", "m/a");
+    put_fails(f->store, &meta, "", XFER_INVALID_DESTINATION);
+    holds(in_root(f, "b"), "y");
+    link_of(&meta, WIRE_KIND_HARDLINK, "m/b", "b");
+    put_fails(f->store, &meta, "", XFER_INVALID_DESTINATION);
+    assert_int_equal(entries(in_root(f, "m")), 1);
     root_has(f, 2);
 }
 
@@ -364,7 +413,7 @@ static void goes_on(struct fixture *f, const char *path, size_t from)
         store_write(file, bytes + from, sizeof bytes - from, &err) != 0)
         fail_msg("%s", err.text);
     verdict_of(&verdict, bytes, sizeof bytes);
-    if (store_commit(file, &verdict, &err) != 0)
+    if (store_commit(file, &verdict, NULL, &err) != 0)
         fail_msg("%s", err.text);
     assert_int_equal(stat(in_root(f, path), &st), 0);
     assert_int_equal(st.st_size, sizeof bytes);
@@ -503,7 +552,7 @@ static void test_partial_that_went_with_its_directory_is_not_stored(void **state
         store_abort(file, false);
     } else {
         assert_int_equal(store_write(file, bytes + (600 << 10), 300 << 10, &err), 0);
-        assert_int_equal(store_commit(file, &verdict, &err), -1);
+        assert_int_equal(store_commit(file, &verdict, NULL, &err), -1);
     }
     assert_int_equal(err.side, XFER_SIDE_RECEIVER);
     assert_int_equal(entries(in_root(f, "m")), 0);
@@ -573,6 +622,8 @@ static const struct {
     MOUNT_TEST(test_never_holds_on_another_mount),
     MOUNT_TEST(test_file_on_another_mount_of_the_same_file_system_is_replaced),
     MOUNT_TEST(test_name_that_came_meanwhile_on_another_mount_is_replaced),
+    MOUNT_TEST(test_links_on_another_mount_are_replaced),
+    MOUNT_TEST(test_no_hard_link_leads_to_another_mount),
     MOUNT_TEST(test_read_only_mount_is_told_before_the_first_byte),
     MOUNT_TEST(test_death_leaves_nothing_on_another_mount_after_the_next_start),
     MOUNT_TEST(test_partial_on_another_mount_is_gone_on_with),

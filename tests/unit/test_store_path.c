@@ -126,7 +126,7 @@ static void test_link_that_comes_while_a_file_is_written_leads_nowhere(void **st
     assert_int_equal(symlink(outside(f), in_root(f, "dir")), 0);
     assert_int_equal(store_write(file, "x", 1, &err), 0);
     verdict_of(&verdict, "x", 1);
-    assert_int_equal(store_commit(file, &verdict, &err), 0);
+    assert_int_equal(store_commit(file, &verdict, NULL, &err), 0);
     holds(in_root(f, "moved/a"), "x");
     assert_int_equal(entries(outside(f)), 0);
 }
@@ -145,7 +145,7 @@ static void test_link_that_comes_where_a_directory_was_missing_leads_nowhere(voi
     assert_int_equal(symlink(outside(f), in_root(f, "dir")), 0);
     assert_int_equal(store_write(file, "x", 1, &err), 0);
     verdict_of(&verdict, "x", 1);
-    assert_int_equal(store_commit(file, &verdict, &err), -1);
+    assert_int_equal(store_commit(file, &verdict, NULL, &err), -1);
     assert_int_equal(err.code, XFER_UNSAFE_PATH);
     assert_int_equal(entries(outside(f)), 0);
     assert_int_equal(temporaries(f), 0);
@@ -287,7 +287,7 @@ static void *race(void *arg)
             store_abort(file, false);
         } else if (racer->number % 2 == 0) {
             store_abort(file, false);
-        } else if (store_commit(file, &verdict, &racer->err) != 0) {
+        } else if (store_commit(file, &verdict, NULL, &racer->err) != 0) {
             racer->failed++;
         } else {
             char path[XFER_PATH_SIZE + 400];

@@ -91,7 +91,7 @@ static void test_small_and_empty_files_are_offered_too(void **state)
         assert_int_equal(go.n, len > 0);
         start(file, len);
         verdict_of(&verdict, texts[i], len);
-        assert_int_equal(store_commit(file, &verdict, &err), 0);
+        assert_int_equal(store_commit(file, &verdict, NULL, &err), 0);
         holds(in_root(f, "a"), texts[i]);
     }
     root_has(f, 1);
@@ -349,7 +349,7 @@ static void test_stored_file_that_is_not_the_verdicts_fails(void **state)
     start(file, SIZE);
     verdict_of(&verdict, data, SIZE);
     verdict.digest[3] ^= 1;
-    fails_with(store_commit(file, &verdict, &err), &err, XFER_DIGEST_MISMATCH);
+    fails_with(store_commit(file, &verdict, NULL, &err), &err, XFER_DIGEST_MISMATCH);
     is_whole(f, "a");
     assert_int_equal(stat(in_root(f, "a"), &st), 0);
     assert_int_equal(st.st_mode & 07777, 0600);
