@@ -51,8 +51,8 @@ static const struct conf_key keys[] = {
     {"source", "identity", TYPE_CHOICE, MEMBER(source_identity), 0, 0,
      "with whose rights sources are opened: daemon or caller", AT_START, identities},
     {"store", "root", TYPE_PATH, MEMBER(store_root), 0, 0, "the receiving root"},
-    {"store", "dir_mode", TYPE_MODE, MEMBER(store_dir_mode), 0, 07777,
-     "of directories that are made, octal"},
+    {"store", "dir_mode", TYPE_SOURCE, MEMBER(store_dir_mode), 0, 07777,
+     "of directories that are made, octal, or \"source\""},
     {"store", "file_mode", TYPE_SOURCE, MEMBER(store_file_mode), 0, 0777,
      "of received files, octal, or \"source\""},
     {"store", "identity", TYPE_CHOICE, MEMBER(store_identity), 0, 0,
@@ -115,7 +115,7 @@ int conf_init(struct conf *conf, struct xfer_error *err)
     conf->control_mode = conf->places.service ? 0660 : 0600;
     if (conf->places.service && getgrnam("xfer") != NULL)
         memcpy(conf->control_group, "xfer", sizeof "xfer");
-    conf->store_dir_mode = 0755;
+    conf->store_dir_mode = -1;
     conf->store_file_mode = -1;
     conf->link_lanes = 4;
     conf->link_chunk = 256 * 1024;

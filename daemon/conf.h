@@ -41,7 +41,7 @@ struct conf {
     int source_identity; /* enum conf_identity: with whose rights sources are opened */
 
     char store_root[XFER_PATH_SIZE];
-    int store_dir_mode;    /* default 0755 */
+    int store_dir_mode;    /* -1: from the source, 0755 where there is none */
     int store_file_mode;   /* -1: from the source */
     int store_identity;    /* enum conf_identity: with whose rights files are stored */
     char store_group[256]; /* of what is made: a name or a number; "": as it comes */

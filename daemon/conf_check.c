@@ -41,7 +41,7 @@ int conf_check(const struct conf *conf, struct xfer_error *err)
     if (conf->control_socket[strlen(conf->control_socket) - 1] == '/')
         return error_set(err, XFER_CONFIG, "control.socket: %s names a directory",
                          conf->control_socket);
-    if ((conf->store_dir_mode & 0700) != 0700)
+    if (conf->store_dir_mode >= 0 && (conf->store_dir_mode & 0700) != 0700)
         return error_set(
             err, XFER_CONFIG,
             "store.dir_mode: %04o would lock the receiver itself out (0700 is the least)",

@@ -24,6 +24,7 @@
 #define HANDSHAKE     30.0 /* seconds for it at start */
 #define LOCK_WAIT     10.0 /* seconds for a former generation to leave root and queue */
 #define LISTENER_WAIT 20.0
+#define DIR_MODE      0755 /* of directories that no source has, unless store.dir_mode says */
 
 /* ---- the two roles ---- */
 
@@ -168,13 +169,15 @@ static int start_receiving(struct rank *r, struct xfer_error *err)
 /* The root is opened before the handshake, so that rank 0 hears when it can't be. */
 static void open_store(struct rank *r, struct xfer_error *refuse)
 {
-    struct store_options options = {.root = r->conf.store_root,
-                                    .dir_mode = (unsigned)r->conf.store_dir_mode,
-                                    .file_mode = r->conf.store_file_mode,
-                                    .reserve = (uint64_t)r->conf.store_reserve,
-                                    .as_caller = r->conf.store_identity == IDENTITY_CALLER,
-                                    .per_user = r->conf.store_per_user,
-                                    .sync = (enum sync_mode)r->conf.store_sync};
+    struct store_options options = {
+        .root = r->conf.store_root,
+        .dir_mode = r->conf.store_dir_mode >= 0 ? (unsigned)r->conf.store_dir_mode : DIR_MODE,
+        .dir_mode_given = r->conf.store_dir_mode >= 0,
+        .file_mode = r->conf.store_file_mode,
+        .reserve = (uint64_t)r->conf.store_reserve,
+        .as_caller = r->conf.store_identity == IDENTITY_CALLER,
+        .per_user = r->conf.store_per_user,
+        .sync = (enum sync_mode)r->conf.store_sync};
     gid_t group;
 
     if (options.as_caller && r->unprepared.code != XFER_OK) {

@@ -137,7 +137,7 @@ static void without_a_file_defaults_hold_and_pass_the_check(void **state)
     assert_int_equal(conf->link_lanes, 4);
     assert_int_equal(conf->link_chunk, 256 * 1024);
     assert_int_equal(conf->link_timeout, 30);
-    assert_int_equal(conf->store_dir_mode, 0755);
+    assert_int_equal(conf->store_dir_mode, -1);
     assert_int_equal(conf->store_file_mode, -1);
     assert_int_equal(conf->log_level, LOG_LEVEL_NOTICE);
     test_free(conf);
