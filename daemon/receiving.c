@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "daemon/log.h"
+#include "daemon/receive/look.h"
 #include "daemon/receive/receiver.h"
 
 #define SPACE_EVERY 5.0 /* seconds between looks at the free space */
@@ -40,6 +41,7 @@ struct receiving {
     struct work census;
     uint64_t *partials; /* left by census */
     size_t n_partials;
+    struct looks *looks;
     unsigned n_lanes;
     struct lane_receiver lanes[XFER_LANES_MAX];
 };
@@ -226,15 +228,16 @@ void receiving_forget(struct receiving *r, const uint64_t *jobs, unsigned n)
 
 /* ---- looks ---- */
 
+static void answer_look(void *user, const struct wire_looked *looked)
+{
+    struct receiving *r = user;
+
+    link_send_looked(r->link, looked);
+}
+
 void receiving_look(struct receiving *r, const struct wire_look *look)
 {
-    struct wire_looked looked = {.number = look->number, .n = look->n};
-
-    for (uint32_t i = 0; i < look->n; i++) {
-        looked.entries[i].result = WIRE_LOOKED_FAILED;
-        looked.entries[i].code = XFER_INTERNAL;
-    }
-    link_send_looked(r->link, &looked);
+    looks_look(r->looks, look);
 }
 
 /* ---- life ---- */
@@ -262,6 +265,9 @@ struct receiving *receiving_create(struct ev_loop *loop, struct link *link, stru
         error_set_errno(err, ENOMEM, "receiver");
         goto fail;
     }
+    r->looks = looks_create(store, pool, answer_look, r, err);
+    if (!r->looks)
+        goto fail;
     for (unsigned i = 0; i < link_lanes(link); i++) {
         struct lane_receiver *l = &r->lanes[i];
 
@@ -289,6 +295,7 @@ void receiving_destroy(struct receiving *r)
     ev_timer_stop(r->loop, &r->timer);
     for (unsigned i = 0; i < r->n_lanes; i++)
         receiver_destroy(r->lanes[i].receiver);
+    looks_destroy(r->looks);
     strand_destroy(r->strand);
     strand_destroy(r->sweeping);
     free(r->partials);

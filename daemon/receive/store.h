@@ -54,7 +54,7 @@ void store_set_queue(struct store *store, const unsigned char *queue_id);
 /* The jobs of that queue of which partial files are here, or the note of when a tree was begun,
  * each once. *jobs is freed by the caller. May block. */
 int store_partials(struct store *store, uint64_t **jobs, size_t *n, struct xfer_error *err);
-/* Remove the partial files of these jobs, but for those that are being written. May block. */
+/* Remove that of these jobs, but for partial files that are being written. May block. */
 void store_forget(struct store *store, const uint64_t *jobs, size_t n);
 
 /* The root as an absolute path, symbolic links resolved. */
@@ -63,6 +63,17 @@ const char *store_root(const struct store *store);
 /* Bytes that the daemon's user may still write, and all. Thread-safe. */
 int store_space(struct store *store, uint64_t *free_bytes, uint64_t *total_bytes,
                 struct xfer_error *err);
+
+/* Make the directories of a LOOK (unless it is dry), and say of everything else what is there:
+ * *looked is filled in. Never follows a link. May block.
+ *
+ * A directory that is there and locks us out is made u+rwx when it is ours and its META will set
+ * the mode. Times are compared whether or not they are preserved, as by rsync, to the precision
+ * that the file system has kept. Owner and group count where they are preserved and could be
+ * changed, modes where they are preserved and as they would come out. "since" counts with
+ * OVERWRITE_REPLACE and OVERWRITE_NEVER, which else take nothing for the same; what counts as the
+ * same then has its name on disk. */
+void store_look(struct store *store, const struct wire_look *look, struct wire_looked *looked);
 
 /* Begin to receive a file, or whatever META's kind says: all but files are looked at and made by
  * store_commit() alone. A directory is made or, where it is there, given its metadata. A symbolic

@@ -31,6 +31,11 @@ static void format(const char *queue, uint64_t job, uint64_t file,
     snprintf(name, STORE_PARTIAL_NAME_SIZE, "%s-%" PRIu64 "-%" PRIu64, queue, job, file);
 }
 
+void store_partial_tree(const char *queue, uint64_t job, char name[STORE_PARTIAL_NAME_SIZE])
+{
+    snprintf(name, STORE_PARTIAL_NAME_SIZE, "%s-%" PRIu64 "-tree", queue, job);
+}
+
 bool store_partial_parse(const char *name, struct store_partial *partial)
 {
     char again[STORE_PARTIAL_NAME_SIZE];
@@ -43,6 +48,12 @@ bool store_partial_parse(const char *name, struct store_partial *partial)
     memcpy(partial->queue, name, digits);
     partial->queue[digits] = '\0';
     partial->job = strtoull(name + digits + 1, &end, 10);
+    partial->tree = strcmp(end, "-tree") == 0;
+    partial->file = 0;
+    if (partial->tree) {
+        store_partial_tree(partial->queue, partial->job, again);
+        return strcmp(name, again) == 0;
+    }
     if (*end != '-' || !isdigit((unsigned char)end[1]))
         return false;
     partial->file = strtoull(end + 1, NULL, 10);

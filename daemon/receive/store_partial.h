@@ -19,7 +19,11 @@
 struct store_partial {
     char queue[2 * XFER_QUEUE_ID_SIZE + 1];
     uint64_t job, file;
+    bool tree; /* it is no file's, but says when the job's tree was begun (store_tree.h) */
 };
+
+/* The name of such a one. */
+void store_partial_tree(const char *queue, uint64_t job, char name[STORE_PARTIAL_NAME_SIZE]);
 
 /* Is this such a name? Exactly one name leads to each struct. */
 bool store_partial_parse(const char *name, struct store_partial *partial);

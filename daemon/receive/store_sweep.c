@@ -56,10 +56,12 @@ static int sweep_partial(struct store *store, const struct store_area *area, con
 
     (void)user;
     if (store_partial_parse(name, &partial) &&
-        fstatat(area->partial_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode))
-        atomic_store_explicit(&store->kept, true, memory_order_relaxed);
-    else
+        fstatat(area->partial_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode)) {
+        if (!partial.tree)
+            atomic_store_explicit(&store->kept, true, memory_order_relaxed);
+    } else {
         unlinkat(area->partial_fd, name, 0);
+    }
     return 0;
 }
 

@@ -7,6 +7,7 @@
 #include <ev.h>
 #include <sys/resource.h>
 
+#include "daemon/receive/look.h"
 #include "daemon/receive/receiver.h"
 
 #define ANSWERS_MAX 256
@@ -358,6 +359,51 @@ static void test_receipt_tells_what_could_not_be_preserved(void **state)
     assert_string_equal(answer_is(lane, 0, RECEIPT, 1, XFER_OK)->warning,
                         "owner: Operation not permitted");
     await_rest(lane);
+}
+
+struct looked_at {
+    struct lane *lane;
+    unsigned n;
+};
+
+static void on_looked(void *user, const struct wire_looked *looked)
+{
+    struct looked_at *at = user;
+
+    assert_int_equal(looked->number, ++at->n);
+    assert_int_equal(looked->n, 1);
+    assert_int_equal(looked->entries[0].result, WIRE_LOOKED_MADE);
+}
+
+static void test_looks_are_answered_in_their_order(void **state)
+{
+    struct lane *lane = *state;
+    struct looked_at looked_at = {.lane = lane};
+    struct xfer_error err;
+    struct wire_look *look = calloc(1, sizeof *look);
+    struct looks *looks =
+        looks_create(lane->fixture.store, lane->pool, on_looked, &looked_at, &err);
+
+    assert_non_null(looks);
+    look->job = look->n = 1;
+    look->entries[0].kind = WIRE_KIND_DIRECTORY;
+    for (unsigned i = 1; i <= XFER_LOOKS_MAX; i++) {
+        look->number = i;
+        snprintf(look->entries[0].name, sizeof look->entries[0].name, "d%u", i);
+        looks_look(looks, look);
+    }
+    while (looked_at.n < XFER_LOOKS_MAX)
+        ev_run(lane->loop, EVRUN_ONCE);
+    /* what is outstanding at the end is done, and nobody told */
+    snprintf(look->entries[0].name, sizeof look->entries[0].name, "last");
+    look->number = 99;
+    looks_look(looks, look);
+    looks_destroy(looks);
+    assert_int_equal(looked_at.n, XFER_LOOKS_MAX);
+    assert_true(exists(at(lane, "last")));
+    root_has(&lane->fixture, XFER_LOOKS_MAX + 1);
+    looks_destroy(NULL);
+    free(look);
 }
 
 static void test_chunks_come_back_before_the_verdict(void **state)
@@ -1331,6 +1377,7 @@ int main(void)
         LANE_TEST(test_small_file_in_several_chunks_arrives_whole),
         LANE_TEST(test_all_kinds_get_receipts),
         LANE_TEST(test_receipt_tells_what_could_not_be_preserved),
+        LANE_TEST(test_looks_are_answered_in_their_order),
         LANE_TEST(test_chunks_come_back_before_the_verdict),
         LANE_TEST(test_at_most_one_chunk_is_held_back),
         LANE_TEST(test_receipts_keep_the_order_of_the_files),

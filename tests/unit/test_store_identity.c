@@ -392,6 +392,124 @@ static void a_configured_group_is_a_directorys_and_a_links(void **state)
     belongs(f, "link", USER, TEAM, 0777);
 }
 
+static struct wire_look look;
+static struct wire_looked looked;
+
+static void look_as(uid_t uid, const char *base, enum wire_kind kind, const char *name)
+{
+    memset(&look, 0, sizeof look);
+    look.job = JOB;
+    look.caller = true;
+    look.uid = look.gid = uid;
+    look.preserve = PRESERVE_DEFAULT;
+    snprintf(look.base, sizeof look.base, "%s", base);
+    look.n = 1;
+    look.entries[0].kind = kind;
+    look.entries[0].mode = 0500;
+    snprintf(look.entries[0].name, sizeof look.entries[0].name, "%s", name);
+}
+
+static void says(struct fixture *f, enum wire_looked_result result)
+{
+    store_look(f->store, &look, &looked);
+    assert_int_equal(looked.entries[0].result, result);
+    assert_false(identity_is_assumed());
+}
+
+static void fails(struct fixture *f, enum xfer_code code)
+{
+    says(f, WIRE_LOOKED_FAILED);
+    assert_int_equal(looked.entries[0].code, code);
+}
+
+static void a_look_makes_the_users_directories(void **state)
+{
+    struct fixture *f = *state;
+
+    need_root();
+    look_as(USER, "a/b", WIRE_KIND_DIRECTORY, "c");
+    says(f, WIRE_LOOKED_MADE);
+    belongs(f, "a", USER, USER, 0755);
+    belongs(f, "a/b/c", USER, USER, 0700);
+    look_as(OTHER_USER, "a/b", WIRE_KIND_DIRECTORY, "c");
+    says(f, WIRE_LOOKED_READY);
+    look_as(OTHER_USER, "a/b", WIRE_KIND_DIRECTORY, "d");
+    fails(f, XFER_PERMISSION_DENIED);
+    look_as(OTHER_USER, "a/b/c", WIRE_KIND_FILE, "secret");
+    fails(f, XFER_PERMISSION_DENIED);
+    look_as(USER, "", WIRE_KIND_FILE, "a");
+    look.caller = false;
+    fails(f, XFER_PERMISSION_DENIED);
+}
+
+static void a_directory_that_locks_its_owner_out_is_opened_for_the_time_being(void **state)
+{
+    struct fixture *f = *state;
+    struct wire_meta meta;
+
+    need_root();
+    kind_as(&meta, WIRE_KIND_DIRECTORY, USER, "d", "");
+    meta.mode = 0;
+    is_made(f, &meta, "", "");
+    belongs(f, "d", USER, USER, 0);
+    look_as(USER, "", WIRE_KIND_DIRECTORY, "d");
+    look.preserve = PRESERVE_TIMES; /* no META would lock it again */
+    says(f, WIRE_LOOKED_READY);
+    belongs(f, "d", USER, USER, 0);
+    look.preserve = PRESERVE_DEFAULT;
+    says(f, WIRE_LOOKED_READY);
+    belongs(f, "d", USER, USER, 0700);
+    puts_as(f, USER, "d/a", "new");
+    is_made(f, &meta, "", "");
+    belongs(f, "d", USER, USER, 0);
+    /* META alone */
+    meta.mode = 0311;
+    is_made(f, &meta, "", "");
+    belongs(f, "d", USER, USER, 0311);
+    meta.preserve = PRESERVE_TIMES;
+    is_made(f, &meta, "", "");
+    belongs(f, "d", USER, USER, 0311);
+}
+
+static void the_note_of_the_beginning_is_the_daemons(void **state)
+{
+    struct fixture *f = *state;
+
+    need_root();
+    look_as(USER, "", WIRE_KIND_FILE, "a");
+    look.begin = true;
+    says(f, WIRE_LOOKED_ABSENT);
+    belongs(f, ".xfer/partial/" HEX "-7-tree", 0, 0, 0600);
+}
+
+static void trees_of_users_lie_in_their_directories(void **state)
+{
+    struct fixture *f = *state;
+    struct wire_meta meta;
+
+    need_root();
+    f->options.per_user = true;
+    reopen(f);
+    assert_int_equal(chmod(f->root, 0755), 0);
+    look_as(USER, "", WIRE_KIND_DIRECTORY, "d");
+    look.dry = true;
+    says(f, WIRE_LOOKED_MADE);
+    root_has(f, 0);
+    look.dry = false;
+    says(f, WIRE_LOOKED_MADE);
+    belongs(f, "64001", USER, USER, 0755);
+    belongs(f, "64001/d", USER, USER, 0700);
+    puts_as(f, USER, "d/a", "new");
+    kind_as(&meta, WIRE_KIND_HARDLINK, USER, "d/b", "d/a");
+    is_made(f, &meta, "", "");
+    holds(in_root(f, "64001/d/b"), "new");
+    look_as(USER, "d", WIRE_KIND_FILE, "a");
+    says(f, WIRE_LOOKED_DIFFERENT);
+    look_as(OTHER_USER, "d", WIRE_KIND_FILE, "a");
+    says(f, WIRE_LOOKED_ABSENT);
+    root_has(f, 1);
+}
+
 /* ---- what is configured ---- */
 
 static void sync_is_what_the_job_says_or_else_the_store(void **state)
@@ -494,6 +612,10 @@ int main(void)
         TEST(a_user_changes_no_directory_of_another),
         TEST(an_owner_that_a_user_cannot_give_is_a_warning),
         TEST(a_configured_group_is_a_directorys_and_a_links),
+        TEST(a_look_makes_the_users_directories),
+        TEST(a_directory_that_locks_its_owner_out_is_opened_for_the_time_being),
+        TEST(the_note_of_the_beginning_is_the_daemons),
+        TEST(trees_of_users_lie_in_their_directories),
         TEST(sync_is_what_the_job_says_or_else_the_store),
         TEST(the_configured_group_is_given),
         TEST(a_users_directory_is_made_whole),
