@@ -11,6 +11,7 @@
 #include <time.h>
 
 #include "daemon/control/handlers.h"
+#include "daemon/control/pending.h"
 
 #define ANSWERS_A_TURN 256
 #define REASON_SIZE    (XFER_HOST_SIZE + XFER_ERROR_TEXT_SIZE + 128)
@@ -64,7 +65,7 @@ static bool place_is_known(const struct link_peer *peer, const struct job *job)
     return !peer->per_user || job->stored || job->state == JOB_DONE;
 }
 
-static char *job_text(const struct control *c, const struct job *job, bool existing)
+static char *job_text(const struct control *c, const struct job *job, bool existing, bool brief)
 {
     const struct link_peer *peer = c->link ? link_peer(c->link) : NULL;
     char buf[REASON_SIZE];
@@ -74,21 +75,56 @@ static char *job_text(const struct control *c, const struct job *job, bool exist
         .reason = reason_for(c, job, buf),
         .now = clock_monotonic(),
         .existing = existing,
+        .brief = brief,
     };
     return job_encode(job, &view);
 }
 
-char *answers_job_text(const struct control *c, const struct job *job)
+char *answers_job_text(const struct control *c, const struct job *job, bool brief)
 {
-    return job_text(c, job, false);
+    return job_text(c, job, false, brief);
 }
 
-void answers_give(const struct control *c, struct reply *reply, const struct job *job)
+static void give_now(const struct control *c, struct reply *reply, const struct job *job)
 {
-    char *text = job_text(c, job, reply_is_existing(reply));
+    char *text = job_text(c, job, reply_is_existing(reply), false);
 
     reply_result(reply, text);
     free(text);
+}
+
+/* The job may have gone while its notes were read. */
+static void on_loaded(void *user, const struct xfer_error *why)
+{
+    struct control *c = pending_control(user);
+    struct xfer_error err = XFER_ERROR_INIT;
+
+    if (why) {
+        pending_fail(user, why);
+        return;
+    }
+    struct reply *reply = pending_end(user);
+    if (!reply)
+        return;
+    const struct job *job = queue_find(c->queue, reply_job(reply), &err);
+    if (job)
+        give_now(c, reply, job);
+    else
+        reply_error(reply, &err, reply_job(reply));
+}
+
+void answers_give(struct control *c, struct reply *reply, struct job *job)
+{
+    struct xfer_error err = XFER_ERROR_INIT;
+    struct pending *pending;
+
+    if (!job_lacks_notes(job) || job->state == JOB_RUNNING) {
+        give_now(c, reply, job);
+        return;
+    }
+    pending = pending_create(c, reply, job->id, -1);
+    if (pending && queue_load_notes(c->queue, job, on_loaded, pending, &err) < 0)
+        pending_fail(pending, &err);
 }
 
 void answers_accepted(struct control *c, struct job *job)
@@ -153,12 +189,12 @@ static void give_ended(struct control *c, struct job *job, struct reply *r, char
         handlers_again(c, r);
         return;
     }
-    if (reply_is_existing(r)) {
+    if (reply_is_existing(r) || job_lacks_notes(job)) {
         answers_give(c, r, job);
         return;
     }
     if (!*text)
-        *text = job_text(c, job, false);
+        *text = job_text(c, job, false, false);
     reply_result(r, *text);
 }
 

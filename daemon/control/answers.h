@@ -14,11 +14,12 @@
 void answers_init(struct control *c);
 void answers_clear(struct control *c); /* before it goes; replies are the clients' to drop */
 
-/* The job object as JSON text; freed by the caller. NULL: no memory. */
-char *answers_job_text(const struct control *c, const struct job *job);
+/* The job object as JSON text; freed by the caller. brief: without the notes of its entries, which
+ * otherwise are those in memory. NULL: no memory. */
+char *answers_job_text(const struct control *c, const struct job *job, bool brief);
 
-/* Give the job object to one. */
-void answers_give(const struct control *c, struct reply *reply, const struct job *job);
+/* Give the job object to one, at once or when its notes have been read. */
+void answers_give(struct control *c, struct reply *reply, struct job *job);
 
 /* To those who waited for the submission to be recorded. */
 void answers_accepted(struct control *c, struct job *job);

@@ -53,7 +53,7 @@ struct control {
     struct list drains;   /* replies that are given when no job is left */
 
     int64_t ended[JOB_STATE_COUNT]; /* since the start */
-    int64_t sent_bytes, sent_files;
+    int64_t sent_bytes, sent_files; /* of jobs that were one file */
 };
 
 #endif

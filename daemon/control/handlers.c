@@ -148,6 +148,8 @@ static void system_stats(struct control *c, struct reply *reply, const struct co
     const struct job *oldest = queue_next(c->queue, JOB_QUEUED, NULL);
 
     (void)p;
+    stats.sent_bytes += counts->tree_bytes;
+    stats.sent_files += counts->tree_files;
     stats.attempts_started = counts->started;
     stats.attempts_failed = counts->failed;
     stats.attempts_bytes = counts->bytes;

@@ -73,6 +73,11 @@ void handle_submit(struct control *c, struct reply *reply, const struct control_
         .sync = p->sync,
         .retries = p->retries >= 0 ? p->retries : c->retries,
         .default_retries = p->retries < 0,
+        .preserve = p->preserve,
+        .filter = p->filter,
+        .dry_run = p->dry_run,
+        .checksum = p->checksum,
+        .one_file_system = p->one_file_system,
     };
     if (handle) {
         spec.handle = true;

@@ -155,7 +155,7 @@ static int look(struct handle_work *w, struct xfer_error *err)
         return error_about(err, XFER_SIDE_DAEMON, w->path);
     }
     if (S_ISDIR(st.st_mode))
-        return refuse(w, XFER_IS_DIRECTORY, "is a directory; only single files can be sent so far",
+        return refuse(w, XFER_IS_DIRECTORY, "is a directory, which can be sent by its path only",
                       err);
     if (!S_ISREG(st.st_mode))
         return refuse(w, XFER_NOT_REGULAR, "is no regular file", err);

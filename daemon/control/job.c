@@ -13,6 +13,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "daemon/control/job_notes.h"
+
 #define RATE_STEP  0.2 /* seconds between two looks at the rate */
 #define RATE_TIME  1.5 /* seconds in which an old rate loses half of its weight, about */
 #define RATE_STALE 1.0 /* seconds without a sign after which the rate sinks by itself */
@@ -52,10 +54,12 @@ struct job *job_new(void)
         return NULL;
     job->n_groups = -1;
     job->handle_fd = -1;
+    job->preserve = PRESERVE_DEFAULT;
     list_init(&job->replies);
     list_init(&job->answered);
     list_init(&job->queue.link);
     list_init(&job->queue.todo);
+    list_init(&job->queue.noted);
     list_init(&job->schedule.of_place);
     list_init(&job->schedule.waiters);
     list_init(&job->schedule.waiting);
@@ -86,11 +90,17 @@ struct job *job_create(int64_t id, const struct job_spec *spec, double now, stru
     job->sync = spec->sync;
     job->retries = spec->retries;
     job->default_retries = spec->default_retries;
+    job->preserve = spec->preserve;
+    job->dry_run = spec->dry_run;
+    job->checksum = spec->checksum;
+    job->one_file_system = spec->one_file_system;
     job->submitted_at = now;
     job->source = strdup(spec->source);
     job->dest = strdup(spec->dest);
     job->key = spec->key ? strdup(spec->key) : NULL;
-    if (!job->source || !job->dest || (spec->key && !job->key) ||
+    job->list = spec->list ? strdup(spec->list) : NULL;
+    if (!job->source || !job->dest || (spec->key && !job->key) || (spec->list && !job->list) ||
+        !control_strings_copy(&job->filter, &spec->filter) ||
         job_set_groups(job, spec->groups, spec->n_groups) < 0)
         goto no_memory;
     return job;
@@ -110,6 +120,9 @@ void job_destroy(struct job *job)
     free(job->key);
     free(job->error);
     free(job->stored);
+    free(job->list);
+    control_strings_free(&job->filter);
+    job_notes_free(job->notes);
     free(job->groups);
     if (job->handle_fd >= 0)
         close(job->handle_fd);
@@ -132,11 +145,35 @@ int job_set_groups(struct job *job, const gid_t *groups, int n)
     return 0;
 }
 
+static bool same_strings(const struct control_strings *a, const struct control_strings *b)
+{
+    size_t i = 0;
+
+    if (a->n != b->n)
+        return false;
+    while (i < a->n && strcmp(a->list[i], b->list[i]) == 0)
+        i++;
+    return i == a->n;
+}
+
+bool job_is_plain(const struct job *job)
+{
+    return job->overwrite <= OVERWRITE_NEVER && !job->dry_run && job->filter.n == 0 && !job->list;
+}
+
+bool job_lacks_notes(const struct job *job)
+{
+    return (job->errors > 0 || job->warnings > 0) && !job->notes;
+}
+
 bool job_is_same_request(const struct job *now, const struct job *then)
 {
     return strcmp(now->source, then->source) == 0 && strcmp(now->dest, then->dest) == 0 &&
            now->overwrite == then->overwrite && now->priority == then->priority &&
-           now->bandwidth == then->bandwidth &&
+           now->bandwidth == then->bandwidth && now->preserve == then->preserve &&
+           now->dry_run == then->dry_run && now->checksum == then->checksum &&
+           now->one_file_system == then->one_file_system &&
+           same_strings(&now->filter, &then->filter) &&
            (now->sync == SYNC_DEFAULT || now->sync == then->sync) &&
            (now->default_retries || now->retries == then->retries);
 }
@@ -153,9 +190,12 @@ void job_become(struct job *job, enum job_state state, double now)
         job->started_at = job->finished_at = 0;
         job->ended = 0;
         job->bytes_done = job->bytes_resumed = 0;
+        job->files_done = job->files_failed = job->files_skipped = 0;
+        job->walking = false;
         job->rate = job->rate_at = 0;
         job->rate_bytes = 0;
     } else {
+        job->walking = false;
         job->finished_at = now;
     }
 }
@@ -257,10 +297,20 @@ const char *job_phase(const struct job *job)
     return job_state_name(job->state);
 }
 
+/* One that is a single file says it by its state. */
+static void count_files(const struct job *job, int64_t *total, int64_t *done, int64_t *failed,
+                        int64_t *skipped)
+{
+    *total = job->tree ? job->files_total : 1;
+    *done = job->tree ? job->files_done : job->state == JOB_DONE;
+    *failed = job->tree ? job->files_failed : job->state == JOB_FAILED;
+    *skipped = job->tree ? job->files_skipped : 0;
+}
+
 char *job_encode(const struct job *job, const struct job_view *view)
 {
     struct xfer_error error = XFER_ERROR_INIT;
-    char *dest_path = NULL;
+    char *dest_path = NULL, preserve[PRESERVE_TEXT_SIZE];
 
     if (view->root[0]) {
         const char *slash = view->root[strlen(view->root) - 1] == '/' ? "" : "/";
@@ -282,9 +332,13 @@ char *job_encode(const struct job *job, const struct job_view *view)
         .bytes_total = job->bytes_total,
         .bytes_done = job->bytes_done,
         .bytes_resumed = job->bytes_resumed,
-        .files_total = 1,
-        .files_done = job->state == JOB_DONE,
-        .files_failed = job->state == JOB_FAILED,
+        .walking = job->walking,
+        .warnings_total = job->warnings,
+        .preserve = preserve,
+        .filter = job->filter,
+        .dry_run = job->dry_run,
+        .checksum = job->checksum,
+        .one_file_system = job->one_file_system,
         .rate = job_rate(job, view->now),
         .has_digest = job->has_digest,
         .attempts = job->attempts,
@@ -300,6 +354,12 @@ char *job_encode(const struct job *job, const struct job_view *view)
         .uid = job->owner,
         .handle = job->handle,
     };
+    preserve_format(job->preserve, preserve);
+    count_files(job, &out.files_total, &out.files_done, &out.files_failed, &out.files_skipped);
+    if (job->notes && !view->brief) {
+        out.errors = job->notes->errors;
+        out.warnings = job->notes->warnings;
+    }
     memcpy(out.digest, job->digest, sizeof out.digest);
     if (job->error) {
         job_get_error(job, &error);
@@ -323,10 +383,10 @@ void job_to_event(const struct job *job, int64_t seq, double now, struct control
         .state = job->state,
         .bytes_done = job->bytes_done,
         .bytes_total = job->bytes_total,
-        .files_done = job->state == JOB_DONE,
-        .files_total = 1,
+        .walking = job->walking,
         .rate = job_rate(job, now),
     };
+    count_files(job, &ev->files_total, &ev->files_done, &ev->files_failed, &ev->files_skipped);
     snprintf(ev->phase, sizeof ev->phase, "%s", job_phase(job));
 }
 

@@ -19,12 +19,14 @@
 
 struct run;
 struct place;
+struct job_notes;
 struct job_error;
 
-/* What is asked for. source: absolute; dest: relpath normal form; key: NULL for none. They are
- * copied, and so are the groups. */
+/* What is asked for. source: absolute; dest: relpath normal form; key: NULL for none; list: of what
+ * is sent of source (see walk.h), NULL: all of it. They are copied, and so are groups and filter.
+ */
 struct job_spec {
-    const char *source, *dest, *key;
+    const char *source, *dest, *key, *list;
     uid_t owner;
     gid_t gid;
     const gid_t *groups; /* supplementary ones: n_groups */
@@ -39,6 +41,9 @@ struct job_spec {
     enum sync_mode sync;
     int64_t retries;
     bool default_retries; /* nobody asked for that number */
+    uint32_t preserve;    /* of enum preserve */
+    struct control_strings filter;
+    bool dry_run, checksum, one_file_system;
 };
 
 /* What of a job is on its way into the database, or is to go there. A later one says all that an
@@ -61,6 +66,7 @@ struct job {
     char *source, *dest;
     char *key;    /* or NULL */
     char *stored; /* beneath the receiving root, as the receiver said; NULL: as dest */
+    char *list;   /* see job_spec */
     uid_t owner;
     gid_t gid;
     gid_t *groups; /* NULL: none, or not known */
@@ -72,6 +78,10 @@ struct job {
     int priority;
     enum overwrite_mode overwrite;
     enum sync_mode sync;
+    uint32_t preserve;
+    struct control_strings filter;
+    bool dry_run, checksum, one_file_system;
+    bool tree; /* it was, or is, run as one: what is counted of its files is told by that */
     int64_t retries;
     bool default_retries; /* of one that was just submitted: nobody asked for that number */
     int64_t attempts;     /* so often started */
@@ -83,8 +93,12 @@ struct job {
     const char *phase;                            /* of a running job; static text */
     int64_t bytes_done, bytes_total;              /* total 0: not known yet */
     int64_t bytes_resumed;                        /* of the bytes done: there already */
-    double rate, rate_at;                         /* smoothed; of which monotonic time */
-    int64_t rate_bytes;                           /* bytes_done at rate_at */
+    int64_t files_total, files_done, files_failed, files_skipped; /* of a tree */
+    bool walking;                                                 /* these totals still grow */
+    int64_t errors, warnings; /* noted of the last attempt, or of this one, so far */
+    struct job_notes *notes;  /* the first of them; NULL: there are none, or not in memory */
+    double rate, rate_at;     /* smoothed; of which monotonic time */
+    int64_t rate_bytes;       /* bytes_done at rate_at */
     bool has_digest;
     unsigned char digest[XFER_DIGEST_SIZE];
     struct job_error *error; /* NULL: none */
@@ -108,6 +122,13 @@ struct job {
         bool reviving; /* it has ended and is to be queued again: */
         int64_t position;
         int group; /* of the queue's lists, while it is on one */
+
+        struct queue_note *notes; /* n_notes that are not given to the database yet */
+        size_t n_notes;
+        size_t note_bytes; /* of these, and of those that are not recorded yet */
+        int64_t last_note; /* number of the last one of this attempt */
+        bool notes_full;   /* who makes them was told to wait */
+        struct list noted; /* its notes are in memory, and it runs no more */
     } queue;
 
     struct { /* scheduler and its destinations */
@@ -152,6 +173,12 @@ struct job *job_from_row(struct queue_row *row, struct xfer_error *err);
  * sync that it leaves to the configuration asks for nothing, and neither do the user's groups. */
 bool job_is_same_request(const struct job *now, const struct job *then);
 
+/* Can one send do it, if the source turns out to be a regular file? */
+bool job_is_plain(const struct job *job);
+
+/* Some errors and warnings of it are not in memory. */
+bool job_lacks_notes(const struct job *job);
+
 /* The table of transitions. */
 bool job_may_become(enum job_state from, enum job_state to);
 /* Change the state; anything that the table forbids is a bug. now: Unix time. */
@@ -179,6 +206,7 @@ struct job_view {
     const char *host, *root; /* of the receiver; "" while not known */
     const char *reason;      /* why it waits, or NULL */
     bool existing;           /* the answer to a request that was made before */
+    bool brief;              /* without the notes of single entries */
     double now;              /* monotonic */
 };
 /* The job object as JSON text; freed by the caller. NULL: no memory. */

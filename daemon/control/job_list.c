@@ -126,7 +126,7 @@ static char *encode(const struct control *c, const struct choice *ch)
     size_t n = 0, bytes = 0;
 
     while (texts && n < ch->n && bytes < XFER_LIST_BYTES_MAX &&
-           (texts[n] = answers_job_text(c, ch->jobs[n])))
+           (texts[n] = answers_job_text(c, ch->jobs[n], true)))
         bytes += strlen(texts[n++]);
     if (texts && (n == ch->n || bytes >= XFER_LIST_BYTES_MAX))
         result = control_job_list_encode(texts, n);

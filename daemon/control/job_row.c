@@ -58,6 +58,17 @@ struct queue_row *job_to_row(const struct job *job)
     row->overwrite = job->overwrite;
     row->sync = job->sync;
     row->retries = job->retries;
+    row->preserve = job->preserve;
+    row->dry_run = job->dry_run;
+    row->checksum = job->checksum;
+    row->one_file_system = job->one_file_system;
+    row->tree = job->tree;
+    row->files_total = job->files_total;
+    row->files_done = job->files_done;
+    row->files_failed = job->files_failed;
+    row->files_skipped = job->files_skipped;
+    row->errors = job->errors;
+    row->warnings = job->warnings;
     row->attempts = job->attempts;
     row->failures = job->failures;
     row->not_before = job->not_before;
@@ -76,6 +87,7 @@ struct queue_row *job_to_row(const struct job *job)
     memcpy(row->digest, job->digest, sizeof row->digest);
     if (!copy(&row->source, job->source) || !copy(&row->dest, job->dest) ||
         !copy(&row->key, job->key) || !copy(&row->stored, job->stored) ||
+        !copy(&row->list, job->list) || !control_strings_copy(&row->filter, &job->filter) ||
         !groups_to_row(job, row) || !error_to_row(job, row)) {
         queue_row_destroy(row);
         return NULL;
@@ -120,6 +132,14 @@ struct job *job_from_row(struct queue_row *row, struct xfer_error *err)
     job->overwrite = row->overwrite;
     job->sync = row->sync;
     job->retries = row->retries;
+    job->preserve = row->preserve;
+    job->dry_run = row->dry_run;
+    job->checksum = row->checksum;
+    job->one_file_system = row->one_file_system;
+    job->tree = row->tree;
+    job->files_total = row->files_total;
+    job->errors = row->errors;
+    job->warnings = row->warnings;
     job->attempts = row->attempts;
     job->failures = row->failures;
     job->not_before = row->not_before;
@@ -141,6 +161,9 @@ struct job *job_from_row(struct queue_row *row, struct xfer_error *err)
         job->started_at = row->started_at;
         job->bytes_done = row->bytes_done;
         job->bytes_resumed = row->bytes_resumed;
+        job->files_done = row->files_done;
+        job->files_failed = row->files_failed;
+        job->files_skipped = row->files_skipped;
     } else {
         job->restored = true;
     }
@@ -148,6 +171,9 @@ struct job *job_from_row(struct queue_row *row, struct xfer_error *err)
     job->dest = take(&row->dest);
     job->key = take(&row->key);
     job->stored = take(&row->stored);
+    job->list = take(&row->list);
+    job->filter = row->filter;
+    row->filter = (struct control_strings){0};
     error_from_row(job, row);
     return job;
 }

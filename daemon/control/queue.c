@@ -108,6 +108,7 @@ void queue_drop(struct queue *q, struct job *job)
     take_out(q, job);
     unindex(q, job);
     list_remove(&job->queue.todo);
+    queue_notes_drop(q, job);
     job_destroy(job);
 }
 
@@ -287,6 +288,8 @@ void queue_start(struct queue *q, struct job *job)
 void queue_requeue(struct queue *q, struct job *job, double not_before,
                    const struct xfer_error *why)
 {
+    queue_notes_flush(q, job);
+    queue_notes_keep(q, job);
     queue_become(q, job, JOB_QUEUED, clock_unix());
     job->not_before = not_before;
     if (why)
@@ -304,6 +307,8 @@ void queue_hurry(struct queue *q, struct job *job)
 void queue_end(struct queue *q, struct job *job, enum job_state state, const struct xfer_error *why)
 {
     assert(!job->queue.ending && job_may_become(job->state, state));
+    queue_notes_flush(q, job);
+    queue_notes_keep(q, job);
     job->queue.ending = true;
     job->queue.end = state;
     job->queue.end_at = clock_unix();

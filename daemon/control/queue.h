@@ -20,9 +20,11 @@
 #include <ev.h>
 
 #include "daemon/control/job.h"
+#include "daemon/send/tree.h"
 #include "proto/error.h"
 
 struct queue;
+struct queue_note; /* see queue_db.h */
 
 struct queue_options {
     const char *path;     /* of the database; absolute */
@@ -65,6 +67,8 @@ struct queue_events {
     void (*forgotten)(void *user, struct job *job);
     /* Nothing is being recorded any more. */
     void (*settled)(void *user);
+    /* queue_note() has said that it is enough: now there is room again. */
+    void (*note_room)(void *user, struct job *job);
 };
 
 /* From now on these are told; first restored(), for each in the order of position, during the
@@ -105,6 +109,26 @@ void queue_end(struct queue *q, struct job *job, enum job_state state,
  * until then it keeps its old state. Does nothing when that is under way. unlimited: see job_spec.
  * -1: XFER_DRAINING, XFER_QUEUE_FULL, XFER_USER_LIMIT, XFER_NO_RESOURCES. */
 int queue_revive(struct queue *q, struct job *job, bool unlimited, struct xfer_error *err);
+
+/* What is noted of entries of a job. An attempt begins: what was noted of former ones is forgotten.
+ */
+void queue_note_begin(struct queue *q, struct job *job);
+/* Note it, and count it, of one that runs. It is recorded before the end of the job is, but for
+ * what is beyond XFER_NOTES_MAX. False: much is not recorded yet; note_room() follows, unless the
+ * job ends. */
+bool queue_note(struct queue *q, struct job *job, const struct tree_note *note);
+/* Read up to limit of them (at most XFER_NOTES_PAGE) with higher numbers than after, the lowest
+ * first: of its plan, or else errors and warnings. done() gets what it may borrow; more: there are
+ * others behind them. */
+int queue_read_notes(struct queue *q, struct job *job, bool plan, int64_t after, int64_t limit,
+                     void (*done)(void *user, const struct queue_note *notes, size_t n, bool more,
+                                  const struct xfer_error *why),
+                     void *user, struct xfer_error *err);
+/* Bring the first ones (job_lacks_notes()) back into memory, if the job is still there when they
+ * have come. */
+int queue_load_notes(struct queue *q, struct job *job,
+                     void (*done)(void *user, const struct xfer_error *why), void *user,
+                     struct xfer_error *err);
 
 /* What the database has forgotten meanwhile is not found any more, and queue_next() does not come
  * by it. Frees nothing. */

@@ -210,6 +210,11 @@ void queue_db_give(struct queue_db *db, struct queue_op *op)
     op->n = 0;
     if (op->kind == QUEUE_DB_FETCH)
         op->row = NULL;
+    if (op->kind == QUEUE_DB_NOTES) {
+        op->notes = NULL;
+        op->n_notes = 0;
+    }
+    op->tries = 0;
     db->pending++;
     pthread_mutex_lock(&db->lock);
     if (queue_db_is_lazy(op)) {

@@ -17,6 +17,7 @@
 #include <sys/types.h>
 #include <ev.h>
 
+#include "daemon/send/tree.h"
 #include "proto/control_method.h"
 #include "proto/error.h"
 
@@ -54,6 +55,13 @@ struct queue_row {
     bool handle;       /* the source was handed over as a descriptor: of this file */
     uint64_t handle_dev, handle_ino;
     char *stored; /* beneath the receiving root, raw bytes; NULL: as dest says */
+    uint32_t preserve;
+    struct control_strings filter;
+    bool dry_run, checksum, one_file_system;
+    char *list; /* NULL: none */
+    bool tree;
+    int64_t files_total, files_done, files_failed, files_skipped;
+    int64_t errors, warnings; /* of its notes, those that were not kept included */
 };
 struct queue_row *queue_row_create(void);      /* all zero, no groups known; NULL: no memory */
 void queue_row_destroy(struct queue_row *row); /* with its strings; NULL is fine */
@@ -64,6 +72,21 @@ struct queue_db_options {
     int64_t keep_jobs;   /* finished jobs beyond that number are removed, the oldest ends first */
     double keep_seconds; /* and those that ended longer ago; negative: however long ago */
 };
+
+/* What is noted of an entry of a job's tree. Kinds and actions are recorded by their numbers. */
+struct queue_note {
+    int64_t n; /* grows within the job, from 1 */
+    enum tree_note_kind kind;
+    char *path;          /* raw bytes, may be "" */
+    enum xfer_code code; /* of errors and warnings, by name: */
+    enum xfer_side side;
+    int sys_errno;
+    char *text;
+    enum tree_action action; /* of plans: */
+    char type;
+    int64_t size;
+};
+void queue_notes_free(struct queue_note *notes, size_t n); /* with their strings; NULL is fine */
 
 /* What was in it when it was opened. */
 struct queue_db_state {
@@ -111,7 +134,13 @@ enum queue_op_kind {
     QUEUE_DB_FETCH,
     /* Read up to limit finished jobs into rows. Those with a lower number than before, the highest
      * first; without before (0) the last to end first. state -1: any; by_owner: only owner's. */
-    QUEUE_DB_LIST
+    QUEUE_DB_LIST,
+    /* Forget the notes of the job id (clear), then add these. A few failures are borne as those of
+     * an UPDATE are; then these notes are given up, for the sake of what comes after them. */
+    QUEUE_DB_NOTE,
+    /* Read notes of the job id whose number is higher than after: the first limit of these kinds
+     * together, or (each) the first limit of each kind. */
+    QUEUE_DB_NOTES
 };
 
 /* The caller's until given and again from done() on. What is in row and rows belongs to whoever has
@@ -129,8 +158,8 @@ struct queue_op {
     bool only_existing;
     bool existing;           /* of INSERT, set */
     struct queue_row *found; /* the database's own while it has the operation */
-    /* UPDATE and SETTINGS: not worth a commit of its own: goes with the next one, or after a short
-     * while */
+    /* UPDATE, SETTINGS, NOTE: not worth a commit of its own: goes with the next one, or after a
+     * short while */
     bool lazy;
     bool paused; /* SETTINGS */
     int64_t draining, bandwidth;
@@ -142,6 +171,14 @@ struct queue_op {
     struct queue_row *
         *rows; /* of LIST, set: n of them, array and rows to be freed by who has the operation */
     size_t n;
+    /* of NOTE; of NOTES, set: n_notes of them, as rows is */
+    struct queue_note *notes;
+    size_t n_notes;
+    bool clear;     /* NOTE */
+    unsigned tries; /* of that, so many failed */
+    int64_t after;  /* NOTES */
+    bool kinds[TREE_PLAN + 1];
+    bool each;
 
     struct queue_op *next;
 };
@@ -149,8 +186,8 @@ struct queue_op {
 /* When a commit fails (disk full, I/O error): INSERTs and SETTINGS fail at once and are surely not
  * recorded later; UPDATEs, which tell what has already happened, are kept and tried again with
  * growing delays (and with each further write) until they are recorded; what comes after them goes
- * on behind them. FETCH and LIST are answered from what is recorded. A failure is logged once, and
- * its end too. */
+ * on behind them. FETCH, LIST and NOTES are answered from what is recorded. A failure is logged
+ * once, and its end too. */
 void queue_db_give(struct queue_db *db, struct queue_op *op);
 
 /* Finished jobs are removed all the time: counts by state, as of the last commit. Returns the

@@ -4,8 +4,8 @@
  *
  * A commit that fails is taken back as a whole. What told of things that have happened (UPDATE) is
  * kept and goes in front of the next transaction: with the next operation that comes, or after a
- * delay. What was only asked for fails. Lists and fetches are answered all the same, from what is
- * recorded.
+ * delay. What was only asked for fails. Lists, fetches and notes are answered all the same, from
+ * what is recorded.
  */
 #include "daemon/control/queue_db_impl.h"
 
@@ -16,7 +16,7 @@
 
 static bool is_read(const struct queue_op *op)
 {
-    return op->kind == QUEUE_DB_FETCH || op->kind == QUEUE_DB_LIST;
+    return op->kind == QUEUE_DB_FETCH || op->kind == QUEUE_DB_LIST || op->kind == QUEUE_DB_NOTES;
 }
 
 void queue_db_hand_back(struct queue_db *db, struct op_list *ops)
@@ -90,6 +90,26 @@ static void is_sick(struct queue_db *db, const struct xfer_error *err)
     db->retry_at = now + db->retry_delay;
 }
 
+/* Notes are worth some attempts, but not that ends of jobs, which are behind them, wait for ever:
+ * it may be they who fill the disk. That older ones go is not given up. False: all of it is. */
+static bool is_worth_more(const struct queue_db *db, struct queue_op *op)
+{
+    if (op->kind != QUEUE_DB_NOTE || ++op->tries < QUEUE_DB_NOTE_TRIES)
+        return true;
+    if (op->n_notes > 0)
+        log_warning("queue database %s: errors and warnings of job %lld are lost: %zu", db->d.path,
+                    (long long)op->id, op->n_notes);
+    queue_notes_free(op->notes, op->n_notes);
+    op->notes = NULL;
+    op->n_notes = 0;
+    return op->clear;
+}
+
+static bool is_kept(const struct queue_db *db, struct queue_op *op)
+{
+    return op->kind == QUEUE_DB_UPDATE || (op->kind == QUEUE_DB_NOTE && is_worth_more(db, op));
+}
+
 static void fail_batch(struct queue_db *db, struct op_list *batch, int rc)
 {
     struct xfer_error err = XFER_ERROR_INIT;
@@ -102,7 +122,7 @@ static void fail_batch(struct queue_db *db, struct op_list *batch, int rc)
     is_sick(db, &err);
     while ((op = op_list_take(batch)) != NULL) {
         database_unrun(op);
-        if (op->kind == QUEUE_DB_UPDATE) {
+        if (is_kept(db, op)) {
             op_list_append(&db->kept, op);
             continue;
         }

@@ -17,6 +17,7 @@
 #define QUEUE_DB_PRUNE_SLICE    300        /* rows that are removed in one commit at most */
 #define QUEUE_DB_RETRY_FIRST    0.1        /* seconds after a commit that failed; then doubled */
 #define QUEUE_DB_RETRY_LAST     10.0
+#define QUEUE_DB_NOTE_TRIES     5 /* failed commits after which notes are given up */
 
 /* The schema of version k is made by the first k of these. A step that was released never changes.
  */
@@ -43,6 +44,9 @@ enum statement {
     ST_OLDEST,
     ST_PRUNE_NUMBER,
     ST_PRUNE_AGE,
+    ST_FORGET_NOTES,
+    ST_ADD_NOTE,
+    ST_NOTES,
     ST_COUNT
 };
 
@@ -170,11 +174,11 @@ void wal_committed(struct database *d); /* after each commit */
 void wal_clean(struct database *d);     /* after a commit that failed */
 int wal_checkpoint(struct database *d);
 
-/* queue_db_row.c */
+/* queue_db_check.c, queue_db_row.c */
 
 /* All columns, in the order in which queue_row_bind() counts them from 1. */
 extern const char queue_row_columns[];
-#define QUEUE_ROW_COLUMNS 34
+#define QUEUE_ROW_COLUMNS 45
 
 /* What in it no row may be: the name of a column, or NULL. */
 const char *queue_row_fault(const struct queue_row *row);
@@ -183,6 +187,11 @@ int queue_row_bind(struct sqlite3_stmt *st, const struct queue_row *row);
 /* The row that the statement stands at. NULL: *rc is SQLITE_NOMEM, or SQLITE_CORRUPT and *fault the
  * name of the column. */
 struct queue_row *queue_row_read(struct sqlite3_stmt *st, int *rc, const char **fault);
+
+/* queue_db_notes.c: operations about notes, as database_run() */
+
+int database_note(struct database *d, struct queue_op *op);
+int database_notes(struct database *d, struct queue_op *op);
 
 /* queue_db_error.c */
 

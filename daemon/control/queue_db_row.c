@@ -8,7 +8,6 @@
 #include "daemon/control/queue_db_impl.h"
 
 #include <limits.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sqlite3.h>
@@ -20,97 +19,12 @@ _Static_assert(JOB_QUEUED == 0 && JOB_DONE == 2 && JOB_FAILED == 3 && JOB_CANCEL
 _Static_assert(OVERWRITE_REPLACE == 0 && OVERWRITE_NEVER == 1 && OVERWRITE_CHANGED == 2 &&
                    OVERWRITE_NEWER == 3 && SYNC_FILE == 0 && SYNC_BATCH == 1 && SYNC_NONE == 2,
                "these are recorded by number too");
+_Static_assert(PRESERVE_MODE == 1 && PRESERVE_DEFAULT == 3 && PRESERVE_ALL == 127,
+               "and this by its bits");
 
-#define TIME_MAX 1e12 /* Unix seconds; beyond it something is wrong */
-
-struct queue_row *queue_row_create(void)
-{
-    struct queue_row *row = calloc(1, sizeof *row);
-
-    if (row != NULL)
-        row->n_groups = -1;
-    return row;
-}
-
-void queue_row_destroy(struct queue_row *row)
-{
-    if (row == NULL)
-        return;
-    free(row->source);
-    free(row->dest);
-    free(row->key);
-    free(row->error_text);
-    free(row->error_path);
-    free(row->groups);
-    free(row->stored);
-    free(row);
-}
-
-static bool within(int64_t value, int64_t min, int64_t max)
-{
-    return value >= min && value <= max;
-}
-
-static bool length_within(const char *text, size_t min, size_t max)
-{
-    size_t len = text != NULL ? strnlen(text, max + 1) : 0;
-
-    return len >= min && len <= max;
-}
-
-static bool is_time(double t)
-{
-    return isfinite(t) && t >= 0 && t <= TIME_MAX;
-}
-
-static bool state_and_end_agree(const struct queue_row *row)
-{
-    if (row->state == JOB_QUEUED)
-        return row->ended == 0;
-    return within((int64_t)row->state, JOB_DONE, JOB_CANCELLED) &&
-           within(row->ended, 1, XFER_JSON_INTEGER_MAX);
-}
-
-const char *queue_row_fault(const struct queue_row *row)
-{
-    const struct {
-        const char *column;
-        bool good;
-    } checks[] = {
-        {"id", within(row->id, 1, XFER_JSON_INTEGER_MAX)},
-        {"position", within(row->position, 0, XFER_JSON_INTEGER_MAX)},
-        {"state", state_and_end_agree(row)},
-        {"priority", within(row->priority, -XFER_PRIORITY_MAX, XFER_PRIORITY_MAX)},
-        {"overwrite", within((int64_t)row->overwrite, OVERWRITE_REPLACE, OVERWRITE_NEWER)},
-        {"sync", within((int64_t)row->sync, SYNC_FILE, SYNC_DEFAULT)},
-        {"retries", within(row->retries, 0, XFER_RETRIES_MAX)},
-        {"source", length_within(row->source, 1, XFER_PATH_SIZE - 1)},
-        {"dest", row->dest != NULL && length_within(row->dest, 0, XFER_PATH_SIZE - 1)},
-        {"key", row->key == NULL || length_within(row->key, 1, XFER_KEY_MAX)},
-        {"attempts", within(row->attempts, 0, XFER_JSON_INTEGER_MAX)},
-        {"failures", within(row->failures, 0, XFER_JSON_INTEGER_MAX)},
-        {"not_before", is_time(row->not_before)},
-        {"submitted_at", is_time(row->submitted_at)},
-        {"started_at", is_time(row->started_at)},
-        {"finished_at", is_time(row->finished_at)},
-        {"bytes_total", row->bytes_total >= 0},
-        {"bytes_done", row->bytes_done >= 0},
-        {"bytes_resumed", row->bytes_resumed >= 0},
-        {"error", within((int64_t)row->error_code, XFER_OK, XFER_CODE_COUNT - 1)},
-        {"error_side", within((int64_t)row->error_side, XFER_SIDE_NONE, XFER_SIDE_COUNT - 1)},
-        {"error_errno", row->error_errno >= 0},
-        {"error_text", length_within(row->error_text, 0, XFER_ERROR_TEXT_SIZE - 1)},
-        {"error_path", length_within(row->error_path, 0, XFER_PATH_SIZE - 1)},
-        {"groups", within(row->n_groups, -1, XFER_GROUPS_MAX)},
-        {"bandwidth", within(row->bandwidth, 0, XFER_JSON_INTEGER_MAX)},
-        {"stored", row->stored == NULL || length_within(row->stored, 1, XFER_PATH_SIZE - 1)},
-    };
-
-    for (size_t i = 0; i < sizeof checks / sizeof checks[0]; i++)
-        if (!checks[i].good)
-            return checks[i].column;
-    return NULL;
-}
+#define FLAG_DRY_RUN         1
+#define FLAG_CHECKSUM        2
+#define FLAG_ONE_FILE_SYSTEM 4
 
 /* ---- writing ----------------------------------------------------------------------------------
  */
@@ -171,6 +85,35 @@ static void put_groups(struct writer *w, const struct queue_row *row)
     note(w, sqlite3_bind_blob(w->st, ++w->column, bytes, 4 * row->n_groups, SQLITE_TRANSIENT));
 }
 
+/* The rules, each with its NUL. SQLite takes the bytes over. */
+static void put_filter(struct writer *w, const struct control_strings *filter)
+{
+    size_t size = 0;
+    char *bytes, *at;
+
+    for (size_t i = 0; i < filter->n; i++)
+        size += strlen(filter->list[i]) + 1;
+    if (size == 0) {
+        put_bytes(w, NULL, 0);
+        return;
+    }
+    bytes = at = malloc(size);
+    if (bytes == NULL) {
+        w->column++;
+        note(w, SQLITE_NOMEM);
+        return;
+    }
+    for (size_t i = 0; i < filter->n; i++)
+        at = stpcpy(at, filter->list[i]) + 1;
+    note(w, sqlite3_bind_blob(w->st, ++w->column, bytes, (int)size, free));
+}
+
+static int flags_of(const struct queue_row *row)
+{
+    return (row->dry_run ? FLAG_DRY_RUN : 0) | (row->checksum ? FLAG_CHECKSUM : 0) |
+           (row->one_file_system ? FLAG_ONE_FILE_SYSTEM : 0);
+}
+
 int queue_row_bind(sqlite3_stmt *st, const struct queue_row *row)
 {
     struct writer w = {.st = st, .rc = SQLITE_OK};
@@ -209,6 +152,17 @@ int queue_row_bind(sqlite3_stmt *st, const struct queue_row *row)
     put_integer(&w, (int64_t)row->handle_dev);
     put_integer(&w, (int64_t)row->handle_ino);
     put_path(&w, row->stored);
+    put_integer(&w, row->preserve);
+    put_filter(&w, &row->filter);
+    put_integer(&w, flags_of(row));
+    put_text(&w, row->list);
+    put_integer(&w, row->tree);
+    put_integer(&w, row->files_total);
+    put_integer(&w, row->files_done);
+    put_integer(&w, row->files_failed);
+    put_integer(&w, row->files_skipped);
+    put_integer(&w, row->errors);
+    put_integer(&w, row->warnings);
     return w.rc;
 }
 
@@ -349,6 +303,46 @@ static void get_error(struct reader *r, struct queue_row *row)
     row->error_path = get_string(r, SQLITE_BLOB, true);
 }
 
+static void get_filter(struct reader *r, struct control_strings *filter)
+{
+    const char *bytes;
+    int column, n, rules = 0;
+
+    if (!get(r, &column, SQLITE_BLOB, SQLITE_BLOB, true))
+        return;
+    bytes = sqlite3_column_blob(r->st, column);
+    n = sqlite3_column_bytes(r->st, column);
+    if (n == 0 || n > XFER_FILTER_SIZE || bytes == NULL || bytes[n - 1] != '\0') {
+        if (r->fault == NULL)
+            r->fault = sqlite3_column_name(r->st, column);
+        return;
+    }
+    for (int i = 0; i < n; i++)
+        rules += bytes[i] == '\0';
+    filter->list = calloc((size_t)rules, sizeof(char *));
+    if (filter->list == NULL) {
+        r->no_memory = true;
+        return;
+    }
+    for (const char *at = bytes; at < bytes + n; at += strlen(at) + 1) {
+        filter->list[filter->n] = strdup(at);
+        if (filter->list[filter->n] == NULL) {
+            r->no_memory = true;
+            return;
+        }
+        filter->n++;
+    }
+}
+
+static void get_flags(struct reader *r, struct queue_row *row)
+{
+    int64_t flags = get_integer(r, 0, FLAG_DRY_RUN | FLAG_CHECKSUM | FLAG_ONE_FILE_SYSTEM);
+
+    row->dry_run = flags & FLAG_DRY_RUN;
+    row->checksum = flags & FLAG_CHECKSUM;
+    row->one_file_system = flags & FLAG_ONE_FILE_SYSTEM;
+}
+
 struct queue_row *queue_row_read(sqlite3_stmt *st, int *rc, const char **fault)
 {
     struct reader r = {.st = st};
@@ -388,6 +382,17 @@ struct queue_row *queue_row_read(sqlite3_stmt *st, int *rc, const char **fault)
     row->handle_dev = (uint64_t)get_integer(&r, INT64_MIN, INT64_MAX);
     row->handle_ino = (uint64_t)get_integer(&r, INT64_MIN, INT64_MAX);
     row->stored = get_string(&r, SQLITE_BLOB, true);
+    row->preserve = (uint32_t)get_integer(&r, 0, PRESERVE_ALL);
+    get_filter(&r, &row->filter);
+    get_flags(&r, row);
+    row->list = get_string(&r, SQLITE_TEXT, true);
+    row->tree = get_integer(&r, 0, 1) != 0;
+    row->files_total = get_integer(&r, 0, INT64_MAX);
+    row->files_done = get_integer(&r, 0, INT64_MAX);
+    row->files_failed = get_integer(&r, 0, INT64_MAX);
+    row->files_skipped = get_integer(&r, 0, INT64_MAX);
+    row->errors = get_integer(&r, 0, INT64_MAX);
+    row->warnings = get_integer(&r, 0, INT64_MAX);
 
     if (r.fault == NULL && !r.no_memory)
         r.fault = queue_row_fault(row);

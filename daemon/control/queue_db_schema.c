@@ -58,6 +58,35 @@ const char *const queue_db_steps[] = {
     "ALTER TABLE jobs ADD COLUMN handle_dev INTEGER NOT NULL DEFAULT 0;"
     "ALTER TABLE jobs ADD COLUMN handle_ino INTEGER NOT NULL DEFAULT 0;"
     "ALTER TABLE jobs ADD COLUMN stored BLOB;",
+
+    /* 4: trees. preserve: enum preserve. filter: rules, each ended by a NUL. flags: 1 dry run, 2
+       checksum, 4 one file system. The notes of a job go with it. */
+    "ALTER TABLE jobs ADD COLUMN preserve INTEGER NOT NULL DEFAULT 3;"
+    "ALTER TABLE jobs ADD COLUMN filter BLOB;"
+    "ALTER TABLE jobs ADD COLUMN flags INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE jobs ADD COLUMN list TEXT;"
+    "ALTER TABLE jobs ADD COLUMN tree INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE jobs ADD COLUMN files_total INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE jobs ADD COLUMN files_done INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE jobs ADD COLUMN files_failed INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE jobs ADD COLUMN files_skipped INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE jobs ADD COLUMN errors INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE jobs ADD COLUMN warnings INTEGER NOT NULL DEFAULT 0;"
+    "CREATE TABLE job_notes ("
+    "  job INTEGER NOT NULL,"
+    "  kind INTEGER NOT NULL," /* 0 error, 1 warning, 2 plan */
+    "  n INTEGER NOT NULL,"
+    "  path BLOB NOT NULL,"
+    "  error TEXT,"
+    "  error_side TEXT,"
+    "  error_errno INTEGER NOT NULL,"
+    "  error_text TEXT,"
+    "  action INTEGER NOT NULL,"
+    "  type INTEGER NOT NULL,"
+    "  size INTEGER NOT NULL,"
+    "  PRIMARY KEY (job, kind, n)) WITHOUT ROWID;"
+    "CREATE TRIGGER jobs_forgotten AFTER DELETE ON jobs BEGIN"
+    "  DELETE FROM job_notes WHERE job = old.id; END;",
 };
 
 const int queue_db_version = sizeof queue_db_steps / sizeof queue_db_steps[0];

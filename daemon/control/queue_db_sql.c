@@ -19,7 +19,9 @@
     "id, position, state, ended, owner, priority, overwrite, sync, retries, source, dest, key, "  \
     "attempts, failures, not_before, submitted_at, started_at, finished_at, bytes_total, "        \
     "bytes_done, bytes_resumed, digest, error, error_side, error_errno, error_text, error_path, " \
-    "gid, groups, bandwidth, handle, handle_dev, handle_ino, stored"
+    "gid, groups, bandwidth, handle, handle_dev, handle_ino, stored, preserve, filter, flags, "   \
+    "list, tree, "                                                                                \
+    "files_total, files_done, files_failed, files_skipped, errors, warnings"
 
 #define TEXT_(x) #x
 #define TEXT(x)  TEXT_(x)
@@ -37,7 +39,8 @@ static const char *const texts[ST_COUNT] = {
     [ST_ROLLBACK] = "ROLLBACK",
     [ST_INSERT] = "INSERT INTO jobs (" COLUMNS ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, "
                   "?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26, "
-                  "?27, ?28, ?29, ?30, ?31, ?32, ?33, ?34)",
+                  "?27, ?28, ?29, ?30, ?31, ?32, ?33, ?34, ?35, ?36, ?37, ?38, ?39, ?40, ?41, ?42, "
+                  "?43, ?44, ?45)",
     [ST_UPDATE] =
         "UPDATE jobs SET position = ?2, state = ?3, ended = ?4, owner = ?5, priority = ?6, "
         "overwrite = ?7, sync = ?8, retries = ?9, source = ?10, dest = ?11, key = ?12, "
@@ -45,7 +48,9 @@ static const char *const texts[ST_COUNT] = {
         "finished_at = ?18, bytes_total = ?19, bytes_done = ?20, bytes_resumed = ?21, "
         "digest = ?22, error = ?23, error_side = ?24, error_errno = ?25, error_text = ?26, "
         "error_path = ?27, gid = ?28, groups = ?29, bandwidth = ?30, handle = ?31, "
-        "handle_dev = ?32, handle_ino = ?33, stored = ?34 WHERE id = ?1",
+        "handle_dev = ?32, handle_ino = ?33, stored = ?34, preserve = ?35, filter = ?36, "
+        "flags = ?37, list = ?38, tree = ?39, files_total = ?40, files_done = ?41, "
+        "files_failed = ?42, files_skipped = ?43, errors = ?44, warnings = ?45 WHERE id = ?1",
     [ST_FETCH] = "SELECT " COLUMNS " FROM jobs WHERE id = ?1",
     [ST_FIND_KEY] = "SELECT id FROM jobs INDEXED BY jobs_key WHERE owner = ?1 AND key = ?2",
     [ST_FIND_STATE] = "SELECT state, ended FROM jobs WHERE id = ?1",
@@ -65,6 +70,12 @@ static const char *const texts[ST_COUNT] = {
                         "WHERE ended > 0 ORDER BY ended LIMIT ?1) RETURNING state",
     [ST_PRUNE_AGE] = "DELETE FROM jobs WHERE id IN (SELECT id FROM " FIRST_ENDS
                      " WHERE finished_at < ?1) RETURNING state",
+    [ST_FORGET_NOTES] = "DELETE FROM job_notes WHERE job = ?1",
+    [ST_ADD_NOTE] = "INSERT OR REPLACE INTO job_notes (job, kind, n, path, error, error_side, "
+                    "error_errno, error_text, action, type, size) VALUES (?1, ?2, ?3, ?4, ?5, ?6, "
+                    "?7, ?8, ?9, ?10, ?11)",
+    [ST_NOTES] = "SELECT kind, n, path, error, error_side, error_errno, error_text, action, type, "
+                 "size FROM job_notes WHERE job = ?1 AND kind = ?2 AND n > ?3 ORDER BY n LIMIT ?4",
 };
 
 int database_prepare(struct database *d)
@@ -361,6 +372,11 @@ void database_unrun(struct queue_op *op)
     free(op->rows);
     op->rows = NULL;
     op->n = 0;
+    if (op->kind == QUEUE_DB_NOTES) {
+        queue_notes_free(op->notes, op->n_notes);
+        op->notes = NULL;
+        op->n_notes = 0;
+    }
     op->error.code = XFER_OK;
 }
 
@@ -378,6 +394,10 @@ int database_run(struct database *d, struct queue_op *op)
         return fetch(d, op->id, &op->row, &op->error);
     case QUEUE_DB_LIST:
         return list(d, op);
+    case QUEUE_DB_NOTE:
+        return database_note(d, op);
+    case QUEUE_DB_NOTES:
+        return database_notes(d, op);
     }
     error_set(&op->error, XFER_INTERNAL, "no such operation of the queue database");
     return SQLITE_OK;

@@ -46,7 +46,8 @@ struct timespec queue_db_at(double t)
 
 bool queue_db_is_lazy(const struct queue_op *op)
 {
-    return op->lazy && (op->kind == QUEUE_DB_UPDATE || op->kind == QUEUE_DB_SETTINGS);
+    return op->lazy && (op->kind == QUEUE_DB_UPDATE || op->kind == QUEUE_DB_SETTINGS ||
+                        op->kind == QUEUE_DB_NOTE);
 }
 
 static int64_t jobs_over(const struct queue_db *db)

@@ -2,7 +2,8 @@
  *
  * The queue, for the files that make it up: queue.c (what is in memory), queue_open.c (from opening
  * to closing), queue_record.c (what is
- * recorded, and what follows from that), queue_lookup.c (what is read back, and the settings).
+ * recorded, and what follows from that), queue_lookup.c (what is read back, and the settings),
+ * queue_notes.c (what is noted of entries).
  */
 #ifndef XFER_DAEMON_CONTROL_QUEUE_IMPL_H
 #define XFER_DAEMON_CONTROL_QUEUE_IMPL_H
@@ -33,6 +34,9 @@ struct queue_record {
     enum job_record what;
     void (*done)(void *user, const struct xfer_error *why); /* of a fetch, or settings */
     void (*listed)(void *user, struct job *const *jobs, size_t n, const struct xfer_error *why);
+    void (*noted)(void *user, const struct queue_note *notes, size_t n, bool more,
+                  const struct xfer_error *why);
+    size_t bytes; /* of notes that are written */
     void *user;
 };
 
@@ -56,8 +60,11 @@ struct queue {
     int64_t oldest; /* end that the database still has, as of the last look */
 
     struct list records;
-    size_t recording; /* of these and of todo, those that somebody waits for */
-    struct list todo; /* jobs, by queue.todo */
+    size_t recording;  /* of these and of todo, those that somebody waits for */
+    struct list todo;  /* jobs, by queue.todo */
+    struct list noted; /* jobs that have ended, by queue.noted */
+    size_t n_noted;
+    size_t note_bytes; /* of all jobs, that are not recorded yet */
     ev_timer todo_timer;
 
     bool paused, draining; /* in effect */
@@ -81,6 +88,15 @@ void queue_prune(struct queue *q);
 /* Its owner has it, or has it no more. -1: no memory. */
 int queue_count_in(struct queue *q, struct job *job, struct xfer_error *err);
 void queue_count_out(struct queue *q, struct job *job);
+
+/* queue_notes.c */
+
+/* All of the job's notes are on their way to the database. */
+void queue_notes_flush(struct queue *q, struct job *job);
+/* One that runs no more: they stay in memory while it is among the last. */
+void queue_notes_keep(struct queue *q, struct job *job);
+/* Before it is freed. */
+void queue_notes_drop(struct queue *q, struct job *job);
 
 /* queue_record.c */
 void queue_record_init(struct queue *q);

@@ -130,6 +130,7 @@ struct queue *queue_open(struct ev_loop *loop, const struct queue_options *optio
     q->loop = loop;
     for (int i = 0; i < GROUP_COUNT; i++)
         list_init(&q->groups[i]);
+    list_init(&q->noted);
     queue_record_init(q);
     q->accounts = accounts_create(err);
     if (!q->accounts) {
@@ -163,6 +164,7 @@ void queue_close(struct queue *q, double seconds)
             struct job *job = list_entry(q->groups[i].next, struct job, queue.link);
 
             list_remove(&job->queue.link);
+            queue_notes_drop(q, job);
             job_destroy(job);
         }
     free(q->restored);

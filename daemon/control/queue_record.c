@@ -42,6 +42,7 @@ void queue_record_free(struct queue_record *r)
     for (size_t i = 0; i < r->op.n; i++)
         queue_row_destroy(r->op.rows[i]);
     free(r->op.rows);
+    queue_notes_free(r->op.notes, r->op.n_notes);
     free(r);
 }
 

@@ -237,7 +237,7 @@ void scheduler_cancel(struct scheduler *s, struct job *job, const struct xfer_er
             run->cancelled = true;
             run->why = *why;
             job->phase = "cancelling";
-            sender_cancel(run->send, why, false);
+            run_cancel(run, why, false);
             s->events.changed(s->user, job);
         }
         return;
@@ -247,6 +247,17 @@ void scheduler_cancel(struct scheduler *s, struct job *job, const struct xfer_er
     take_from_heap(s, job);
     list_remove(&job->schedule.waiting);
     job->schedule.blocked = false;
+}
+
+void scheduler_go_on(struct scheduler *s, struct job *job)
+{
+    struct run *run = job->schedule.run;
+
+    (void)s;
+    if (run && run->noting) {
+        run->noting = false;
+        tree_go_on(run->tree);
+    }
 }
 
 void scheduler_hurry(struct scheduler *s, struct job *job)
@@ -295,7 +306,7 @@ void scheduler_stop(struct scheduler *s, const struct xfer_error *why)
 
         if (!run->cancelled) {
             run->stopped = true;
-            sender_cancel(run->send, why, true);
+            run_cancel(run, why, true);
         }
     }
 }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * Which job starts next, its way over the sender, and what becomes of it then: by priority, then by
- * position, but never before an earlier job with the same or a nested destination has ended. A
- * failed attempt that is worth another goes back to wait for its time, and keeps its place. Rank 0,
- * the loop's thread. Jobs belong to the queue, which is told of starts and ends.
+ * Which job starts next, its way over the sender, a file or a tree, and what becomes of it then: by
+ * priority, then by position, but never before an earlier job with the same or a nested destination
+ * has ended. A failed attempt that is worth another goes back to wait for its time, and keeps its
+ * place. Rank 0, the loop's thread. Jobs belong to the queue, which is told of starts and ends.
  */
 #ifndef XFER_DAEMON_CONTROL_SCHEDULER_H
 #define XFER_DAEMON_CONTROL_SCHEDULER_H
@@ -33,6 +33,8 @@ struct scheduler_counts {
     int64_t started; /* attempts */
     int64_t failed;  /* those that failed; not those that were cut short or cancelled */
     int64_t bytes;   /* of files, that left for the receiver, whatever became of them */
+    /* Of trees: what was stored of their files, whatever became of the whole. */
+    int64_t tree_files, tree_bytes;
 };
 
 struct scheduler_events {
@@ -56,6 +58,8 @@ int scheduler_add(struct scheduler *s, struct job *job, struct xfer_error *err);
 /* Stop one that runs: its end follows (queue_end()), or had already come. One that waits is only
  * taken back: the caller ends it. */
 void scheduler_cancel(struct scheduler *s, struct job *job, const struct xfer_error *why);
+/* There is room for notes of its entries again. */
+void scheduler_go_on(struct scheduler *s, struct job *job);
 /* Its not_before counts no more. */
 void scheduler_hurry(struct scheduler *s, struct job *job);
 /* Its end is recorded: whoever waited for it may go on. */

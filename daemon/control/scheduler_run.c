@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * One attempt: from its start over the sender's news to what it means for the job.
+ * One attempt: what the sender, or a tree, tells of it, and what that means for the job.
+ *
+ * A source that turns out to be a directory is no end of the attempt: it goes on as a tree. Notes
+ * of the tree's entries go to the queue, which may have it wait.
  *
  * An attempt that hangs is over for its job long before it is over for the sender. What is left of
  * it (a run that is "stuck") keeps the job from starting again, so that never two attempts of one
@@ -47,13 +50,14 @@ static bool wait_for_handle(struct scheduler *s, struct job *job, const struct x
     return true;
 }
 
-static void attempt_failed(struct scheduler *s, struct job *job, const struct xfer_error *why)
+void scheduler_attempt_failed(struct scheduler *s, struct job *job, const struct xfer_error *why,
+                              enum retry_kind kind)
 {
     if (why->code == XFER_SOURCE_HANDLE_LOST && wait_for_handle(s, job, why))
         return;
-    if (retry_kind(why->code) != RETRY_FREE)
+    if (kind != RETRY_FREE)
         s->counts.failed++;
-    switch (retry_kind(why->code)) {
+    switch (kind) {
     case RETRY_FREE:
         requeue(s, job, retry_delay(&s->options.retry, 1, random_part(s)), why);
         return;
@@ -70,17 +74,18 @@ static void attempt_failed(struct scheduler *s, struct job *job, const struct xf
     queue_end(s->queue, job, JOB_FAILED, why);
 }
 
+/* kind: would another attempt help? */
 static void attempt_ended(struct scheduler *s, const struct run *run, struct job *job,
-                          const struct xfer_error *why)
+                          const struct xfer_error *why, enum retry_kind kind)
 {
     if (s->stopping && why->code == s->stop_code)
         requeue(s, job, 0, NULL);
     else if (why->code == XFER_CANCELLED)
         queue_end(s->queue, job, JOB_CANCELLED, why);
-    else if (run->cancelled && retry_kind(why->code) != RETRY_NEVER)
+    else if (run->cancelled && kind != RETRY_NEVER)
         queue_end(s->queue, job, JOB_CANCELLED, &run->why);
     else
-        attempt_failed(s, job, why);
+        scheduler_attempt_failed(s, job, why, kind);
 }
 
 /* It takes none of the job's time any more. */
@@ -103,7 +108,7 @@ static void stuck_run_ended(struct run *run)
     list_remove(&run->link);
     if (!job)
         s->events.left(s->user, run->id);
-    free(run);
+    run_free(run);
     if (job) {
         job->schedule.stuck = NULL;
         if (job->state == JOB_QUEUED && !job->queue.ending && !job->schedule.blocked &&
@@ -124,6 +129,13 @@ static void count_bytes(struct run *run, int64_t done, int64_t resumed)
     run->moved = moved;
 }
 
+/* What one run has left of the sender's room may do for another job. */
+static void look_for_room(struct scheduler *s)
+{
+    if (heap_first(&s->ready) && sender_room(s->options.sender) > 0)
+        scheduler_kick(s);
+}
+
 static void on_progress(void *user, const struct send_progress *progress)
 {
     struct run *run = user;
@@ -138,6 +150,7 @@ static void on_progress(void *user, const struct send_progress *progress)
     job_progress(run->job, run->cancelled ? "cancelling" : send_phase_name(progress->phase),
                  progress->bytes_done, progress->bytes_total, clock_monotonic());
     s->events.changed(s->user, run->job);
+    look_for_room(s);
 }
 
 /* Without memory for it the job says where it was to go. */
@@ -147,20 +160,54 @@ static void keep_place(struct job *job, const char *stored)
     job->stored = stored[0] ? strdup(stored) : NULL;
 }
 
+/* The source is a directory. False: the attempt is over all the same. */
+static bool goes_on_as_tree(struct run *run, struct xfer_error *err)
+{
+    const struct scheduler *s = run->scheduler;
+
+    if (err->code != XFER_IS_DIRECTORY || err->side != XFER_SIDE_SENDER || run->stuck ||
+        run->job->handle)
+        return false;
+    run->send = NULL;
+    if (run->cancelled)
+        *err = run->why;
+    else if (run->stopped)
+        error_set(err, s->stop_code, "stopped before it had begun");
+    else
+        return run_become_tree(run, err) == 0;
+    return false;
+}
+
+static void note_warning(struct run *run, const char *warning)
+{
+    struct xfer_error err = XFER_ERROR_INIT;
+    struct tree_note note = {.kind = TREE_WARNING, .path = "", .error = &err};
+
+    if (warning[0] == '\0')
+        return;
+    error_set(&err, XFER_PERMISSION_DENIED, "%s", warning);
+    error_about(&err, XFER_SIDE_RECEIVER, run->job->dest);
+    queue_note(run->scheduler->queue, run->job, &note);
+}
+
 static void on_done(void *user, const struct send_result *result)
 {
     struct run *run = user;
     struct scheduler *s = run->scheduler;
     struct job *job = run->job;
+    struct xfer_error err = result->error;
 
-    if (result->error.code == XFER_OK)
+    if (goes_on_as_tree(run, &err))
+        return;
+    if (err.code == XFER_OK)
         count_bytes(run, (int64_t)result->size, (int64_t)result->resumed);
     if (run->stuck) {
         stuck_run_ended(run);
         return;
     }
     leave_run(run);
-    if (result->error.code == XFER_OK) {
+    if (err.code == XFER_OK) {
+        note_warning(run, result->warning);
         job->bytes_done = job->bytes_total = (int64_t)result->size;
         job->bytes_resumed = (int64_t)result->resumed;
         keep_place(job, result->stored);
@@ -168,10 +215,129 @@ static void on_done(void *user, const struct send_result *result)
         memcpy(job->digest, result->digest, sizeof job->digest);
         queue_end(s->queue, job, JOB_DONE, NULL);
     } else {
-        attempt_ended(s, run, job, &result->error);
+        attempt_ended(s, run, job, &err, retry_kind(err.code));
     }
-    free(run);
+    run_free(run);
     scheduler_kick(s);
+}
+
+const struct send_events run_send_events = {.progress = on_progress, .done = on_done};
+
+/* ---- trees ---- */
+
+static void take_progress(struct job *job, const struct tree_progress *progress)
+{
+    job->walking = progress->walking;
+    job->files_total = progress->files_total;
+    job->files_done = progress->files_done;
+    job->files_failed = progress->files_failed;
+    job->files_skipped = progress->files_skipped;
+    job->bytes_resumed = progress->bytes_resumed;
+}
+
+static void count_files(struct run *run, const struct tree_progress *progress)
+{
+    if (progress->files_done <= run->files || (run->job && run->job->dry_run))
+        return;
+    run->scheduler->counts.tree_files += progress->files_done - run->files;
+    run->files = progress->files_done;
+}
+
+static void on_tree_progress(void *user, const struct tree_progress *progress)
+{
+    struct run *run = user;
+    struct scheduler *s = run->scheduler;
+
+    count_bytes(run, progress->bytes_done, progress->bytes_resumed);
+    count_files(run, progress);
+    if (run->stuck)
+        return;
+    run->quiet = 0;
+    run->phase = progress->phase;
+    take_progress(run->job, progress);
+    job_progress(run->job, run->cancelled ? "cancelling" : send_phase_name(progress->phase),
+                 progress->bytes_done, progress->bytes_total, clock_monotonic());
+    s->events.changed(s->user, run->job);
+    look_for_room(s);
+}
+
+static bool on_note(void *user, const struct tree_note *note)
+{
+    struct run *run = user;
+
+    if (run->stuck)
+        return true;
+    run->quiet = 0;
+    run->noting = !queue_note(run->scheduler->queue, run->job, note);
+    return !run->noting;
+}
+
+/* Of some entries another attempt may help, or of none. */
+static enum retry_kind kind_of(const struct tree_result *result)
+{
+    if (result->error.code == XFER_INCOMPLETE)
+        return result->retryable ? RETRY_COUNTED : RETRY_NEVER;
+    return retry_kind(result->error.code);
+}
+
+static void on_tree_done(void *user, const struct tree_result *result)
+{
+    struct run *run = user;
+    struct scheduler *s = run->scheduler;
+    struct job *job = run->job;
+    bool all_tried = result->error.code == XFER_OK || result->error.code == XFER_INCOMPLETE;
+
+    count_bytes(run, result->progress.bytes_done, result->progress.bytes_resumed);
+    count_files(run, &result->progress);
+    if (all_tried && !(job && job->dry_run))
+        s->counts.tree_bytes += result->progress.bytes_done;
+    if (run->stuck) {
+        stuck_run_ended(run);
+        return;
+    }
+    leave_run(run);
+    take_progress(job, &result->progress);
+    job->bytes_done = result->progress.bytes_done;
+    job->bytes_total = result->progress.bytes_total;
+    if (all_tried)
+        keep_place(job, result->stored);
+    if (result->error.code == XFER_OK) {
+        job->has_digest = result->single;
+        if (result->single)
+            memcpy(job->digest, result->digest, sizeof job->digest);
+        queue_end(s->queue, job, JOB_DONE, NULL);
+    } else {
+        attempt_ended(s, run, job, &result->error, kind_of(result));
+    }
+    run_free(run);
+    scheduler_kick(s);
+}
+
+const struct tree_events run_tree_events = {
+    .progress = on_tree_progress, .note = on_note, .done = on_tree_done};
+
+void run_cancel(struct run *run, const struct xfer_error *why, bool keep)
+{
+    if (run->tree)
+        tree_cancel(run->tree, why, keep);
+    else
+        sender_cancel(run->send, why, keep);
+}
+
+/* What it lacks is none of its own fault. */
+static bool is_held(const struct run *run)
+{
+    if (run->tree)
+        return run->noting || tree_is_throttled(run->tree);
+    return sender_is_throttled(run->send);
+}
+
+void run_free(struct run *run)
+{
+    if (!run)
+        return;
+    filter_destroy(run->filter);
+    free(run);
 }
 
 /* ---- attempts that hang ---- */
@@ -186,12 +352,13 @@ static void give_up(struct run *run)
               send_phase_name(run->phase));
     error_about(&err, XFER_SIDE_SENDER, job->source);
     if (!run->cancelled && !run->stopped)
-        sender_cancel(run->send, &err, true);
+        run_cancel(run, &err, true);
     leave_run(run);
     run->stuck = true;
     job->schedule.stuck = run;
     list_add_before(&s->stuck, &run->link);
-    attempt_ended(s, run, job, run->cancelled ? &run->why : &err);
+    attempt_ended(s, run, job, run->cancelled ? &run->why : &err,
+                  retry_kind(run->cancelled ? run->why.code : err.code));
     scheduler_kick(s);
 }
 
@@ -214,7 +381,7 @@ static void on_tick(struct ev_loop *loop, ev_timer *w, int revents)
         struct run *run = list_entry(at, struct run, link);
 
         next = at->next;
-        if (may_stall(run->phase) && sender_is_throttled(run->send))
+        if (may_stall(run->phase) && is_held(run))
             run->quiet = 0;
         else if (may_stall(run->phase) && ++run->quiet > STALL_TICKS)
             give_up(run);
@@ -236,87 +403,7 @@ void scheduler_set_stall_timeout(struct scheduler *s, double seconds)
     }
 }
 
-/* ---- starting ---- */
-
-static struct run *make_run(struct scheduler *s, struct job *job)
-{
-    struct run *run = calloc(1, sizeof *run);
-
-    if (!run)
-        return NULL;
-    run->scheduler = s;
-    run->job = job;
-    run->id = job->id;
-    run->phase = SEND_OPENING;
-    list_init(&run->link);
-    return run;
-}
-
-static void began(struct scheduler *s, struct job *job)
-{
-    s->counts.started++;
-    heap_remove(&s->ready, &job->schedule.heap);
-    job_progress(job, send_phase_name(SEND_OPENING), 0, -1, clock_monotonic());
-    queue_start(s->queue, job);
-}
-
-static void groups_unknown(const struct job *job, struct xfer_error *err)
-{
-    error_set(err, XFER_PERMISSION_DENIED,
-              "the groups of uid %u were not recorded with this job, and source.identity = caller "
-              "needs them: 'xferctl retry' by that user records them",
-              (unsigned)job->owner);
-    error_about(err, XFER_SIDE_SENDER, job->source);
-}
-
-bool scheduler_start(struct scheduler *s, struct job *job)
-{
-    static const struct send_events events = {.progress = on_progress, .done = on_done};
-    struct xfer_error err = XFER_ERROR_INIT;
-    struct send_request request = {.job = (uint64_t)job->id,
-                                   .source = job->source,
-                                   .dest = job->dest,
-                                   .overwrite = job->overwrite,
-                                   .sync = job->sync,
-                                   .bandwidth = job->bandwidth,
-                                   .again = job->attempts > job->settled || job->restored,
-                                   .handle = job->handle,
-                                   .handle_dev = job->handle_dev,
-                                   .handle_ino = job->handle_ino,
-                                   .handle_fd = job->handle_fd};
-    struct run *run = make_run(s, job);
-
-    request.uid = job->owner;
-    request.gid = job->gid;
-    request.groups = job->groups;
-    request.n_groups = job->n_groups > 0 ? job->n_groups : 0;
-    request.as_owner = s->options.as_owner;
-    if (request.as_owner && job->n_groups < 0)
-        groups_unknown(job, &err);
-    else if (run)
-        run->send = sender_start(s->options.sender, &request, &events, run, &err);
-    else
-        error_set(&err, XFER_NO_RESOURCES, "no memory to start the transfer");
-    if (!run || !run->send) {
-        free(run);
-        if (s->running > 0 &&
-            err.code != XFER_PERMISSION_DENIED) /* the end of another makes room */
-            return false;
-        began(s, job);
-        attempt_failed(s, job, &err);
-        return true;
-    }
-    job->schedule.run = run;
-    list_add_before(&s->runs, &run->link);
-    s->running++;
-    if (s->options.stall_timeout > 0 && !ev_is_active(&s->tick))
-        ev_timer_again(s->loop, &s->tick);
-    began(s, job);
-    s->events.changed(s->user, job);
-    return true;
-}
-
-/* ---- */
+/* ---- from the first to the last ---- */
 
 void scheduler_run_init(struct scheduler *s)
 {
@@ -337,7 +424,7 @@ static void drop_runs(struct list *runs)
         list_remove(&run->link);
         if (run->job)
             run->job->schedule.run = run->job->schedule.stuck = NULL;
-        free(run);
+        free(run); /* not its filter: a worker may still be at it, and all is about to end */
     }
 }
 

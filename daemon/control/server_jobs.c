@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "daemon/control/answers.h"
 #include "daemon/control/handlers.h"
@@ -86,14 +87,23 @@ static void on_left(void *user, int64_t job)
         link_send_forget(s->control.link, &id, 1);
 }
 
+/* A tree that did not come to its end may be tried again: what the receiver keeps of it, when it
+ * began, tells then what is missing. */
+static bool may_go_on(const struct job *job)
+{
+    return job->tree && (job->state == JOB_FAILED || job->state == JOB_CANCELLED);
+}
+
 /* Nothing that the receiver may hold of it is of use any more. */
 static void forget_partial(struct control *c, const struct job *job)
 {
     uint64_t id = (uint64_t)job->id;
 
+    if (!c->link || may_go_on(job))
+        return;
     /* a start that was followed at once by a death is not counted */
-    if (c->link &&
-        (job->restored || (job->state == JOB_DONE ? job->attempts > 1 : job->attempts > 0)))
+    if (job->restored ||
+        (job->state == JOB_DONE && !job->tree ? job->attempts > 1 : job->attempts > 0))
         link_send_forget(c->link, &id, 1);
 }
 
@@ -117,7 +127,11 @@ static void tell_hook(struct server *s, const struct job *job)
 
     if (!s->hooked)
         return;
-    text = answers_job_text(&s->control, job);
+    text = answers_job_text(&s->control, job, false);
+    if (text && strlen(text) >= XFER_HOOK_INPUT_MAX) {
+        free(text);
+        text = answers_job_text(&s->control, job, true);
+    }
     if (!text || asprintf(&line, "%s\n", text) < 0)
         line = NULL;
     if (line)
@@ -134,7 +148,7 @@ static void on_ended(void *user, struct job *job)
     struct control *c = &s->control;
 
     c->ended[job->state]++;
-    if (job->state == JOB_DONE) {
+    if (job->state == JOB_DONE && !job->tree) {
         c->sent_files++;
         c->sent_bytes += job->bytes_done;
     }
@@ -182,8 +196,18 @@ static void on_revived(void *user, struct job *job, const struct xfer_error *why
 static void on_forgotten(void *user, struct job *job)
 {
     struct server *s = user;
+    uint64_t id = (uint64_t)job->id;
 
     events_forget(s->control.events, job);
+    if (s->control.link && may_go_on(job))
+        link_send_forget(s->control.link, &id, 1);
+}
+
+static void on_note_room(void *user, struct job *job)
+{
+    struct server *s = user;
+
+    scheduler_go_on(s->control.scheduler, job);
 }
 
 static void on_settled(void *user)
@@ -200,6 +224,7 @@ const struct queue_events server_queue_events = {
     .revived = on_revived,
     .forgotten = on_forgotten,
     .settled = on_settled,
+    .note_room = on_note_room,
 };
 
 const struct scheduler_events server_scheduler_events = {.changed = on_changed, .left = on_left};
@@ -215,7 +240,7 @@ void server_partials(struct server *s, const uint64_t *jobs, unsigned n)
         const struct job *job =
             jobs[i] <= XFER_JSON_INTEGER_MAX ? queue_find(c->queue, (int64_t)jobs[i], &err) : NULL;
 
-        if (job && (!job_state_finished(job->state) || job->queue.reviving))
+        if (job && (!job_state_finished(job->state) || job->queue.reviving || may_go_on(job)))
             continue;
         gone[n_gone++] = jobs[i];
         if (n_gone == XFER_JOB_LIST_MAX || i + 1 == n) {

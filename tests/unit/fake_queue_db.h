@@ -15,6 +15,8 @@
 #include "daemon/control/job.h"
 #include "daemon/control/queue_db.h"
 
+#define FAKE_NOTES_MAX 4096
+
 struct queue_db {
     struct ev_loop *loop;
     ev_timer turn; /* fed */
@@ -33,7 +35,12 @@ static struct fake_db {
     int64_t bandwidth_plus_1; /* so that 0 is "none recorded" */
     bool hold;                /* nothing is carried out but by fake_db_commit() */
     enum xfer_code no_more;   /* INSERTs and SETTINGS fail with it */
-    int inserts, updates, fetches, lists;
+    int inserts, updates, fetches, lists, notings, readings;
+    struct fake_note {
+        int64_t job;
+        struct queue_note note;
+    } notes[FAKE_NOTES_MAX]; /* of all jobs, in the order in which they came */
+    size_t n_notes;
     bool refuse_open;
     bool keep_none; /* finished jobs are removed at once */
     struct queue_db *open;
@@ -47,6 +54,7 @@ struct queue_row *queue_row_create(void)
 
     if (!row)
         abort();
+    row->preserve = PRESERVE_DEFAULT;
     return row;
 }
 
@@ -61,7 +69,18 @@ void queue_row_destroy(struct queue_row *row)
     free(row->error_path);
     free(row->groups);
     free(row->stored);
+    free(row->list);
+    control_strings_free(&row->filter);
     free(row);
+}
+
+void queue_notes_free(struct queue_note *notes, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        free(notes[i].path);
+        free(notes[i].text);
+    }
+    free(notes);
 }
 
 static inline char *fake_text(const char *text)
@@ -80,6 +99,9 @@ static inline struct queue_row *fake_copy(const struct queue_row *row)
     copy->error_text = fake_text(row->error_text);
     copy->error_path = fake_text(row->error_path);
     copy->stored = fake_text(row->stored);
+    copy->list = fake_text(row->list);
+    if (!control_strings_copy(&copy->filter, &row->filter))
+        abort();
     if (row->groups) {
         copy->groups = calloc((size_t)row->n_groups, sizeof *row->groups);
         memcpy(copy->groups, row->groups, (size_t)row->n_groups * sizeof *row->groups);
@@ -128,8 +150,26 @@ static inline void fake_db_remove(int64_t id)
     fake_set(id, NULL);
 }
 
+static inline void fake_forget_notes(int64_t job)
+{
+    size_t left = 0;
+
+    for (size_t i = 0; i < fake_db.n_notes; i++) {
+        struct fake_note *f = &fake_db.notes[i];
+
+        if (job == 0 || f->job == job) {
+            free(f->note.path);
+            free(f->note.text);
+        } else {
+            fake_db.notes[left++] = *f;
+        }
+    }
+    fake_db.n_notes = left;
+}
+
 static inline void fake_db_reset(void)
 {
+    fake_forget_notes(0);
     for (int64_t i = 0; i < fake_db.size; i++)
         queue_row_destroy(fake_db.rows[i]);
     free(fake_db.rows);
@@ -210,6 +250,38 @@ static inline void fake_list(struct queue_op *op)
         op->rows[i] = fake_copy(op->rows[i]);
 }
 
+static inline struct queue_note fake_note_copy(const struct queue_note *note)
+{
+    struct queue_note copy = *note;
+
+    copy.path = fake_text(note->path);
+    copy.text = strdup(note->text ? note->text : "");
+    return copy;
+}
+
+static inline void fake_noting(struct queue_op *op)
+{
+    if (op->clear)
+        fake_forget_notes(op->id);
+    for (size_t i = 0; i < op->n_notes && fake_db.n_notes < FAKE_NOTES_MAX; i++)
+        fake_db.notes[fake_db.n_notes++] =
+            (struct fake_note){op->id, fake_note_copy(&op->notes[i])};
+}
+
+static inline void fake_reading(struct queue_op *op)
+{
+    int64_t n[TREE_PLAN + 1] = {0}, all = 0;
+
+    op->notes = calloc(FAKE_NOTES_MAX, sizeof *op->notes);
+    for (size_t i = 0; i < fake_db.n_notes; i++) {
+        const struct fake_note *f = &fake_db.notes[i];
+
+        if (f->job == op->id && op->kinds[f->note.kind] && f->note.n > op->after &&
+            (op->each ? n[f->note.kind]++ : all++) < op->limit)
+            op->notes[op->n_notes++] = fake_note_copy(&f->note);
+    }
+}
+
 static inline void fake_run(struct queue_op *op)
 {
     bool fails = fake_db.no_more && (op->kind == QUEUE_DB_INSERT || op->kind == QUEUE_DB_SETTINGS);
@@ -225,6 +297,10 @@ static inline void fake_run(struct queue_op *op)
         op->row = fake_row(op->id) ? fake_copy(fake_row(op->id)) : NULL, fake_db.fetches++;
     else if (op->kind == QUEUE_DB_LIST)
         fake_list(op), fake_db.lists++;
+    else if (op->kind == QUEUE_DB_NOTE)
+        fake_noting(op), fake_db.notings++;
+    else if (op->kind == QUEUE_DB_NOTES)
+        fake_reading(op), fake_db.readings++;
     else
         fake_db.paused = op->paused, fake_db.draining = op->draining,
         fake_db.bandwidth_plus_1 = op->bandwidth + 1;

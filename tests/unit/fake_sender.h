@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "daemon/send/sender.h"
+#include "tests/unit/fake_tree.h"
 
 #define FAKE_STARTS_MAX 4096
 
@@ -167,6 +168,7 @@ static inline void fake_drop_all(struct sender *s)
         free(send);
     }
     s->active = 0;
+    fake_drop_trees();
 }
 
 #endif

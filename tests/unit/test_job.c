@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "daemon/control/job.h"
+#include "daemon/control/job_notes.h"
 #include "daemon/control/queue_db.h"
 #include "proto/control_reply.h"
 
@@ -273,6 +274,176 @@ static void the_same_request_is_told_from_another(void **state)
     job_destroy(job);
 }
 
+static void one_that_asks_for_another_kind_of_tree_is_another_request(void **state)
+{
+    char rule[] = "- *.o", rule_2[] = "- *.a", *rules[] = {rule, rule_2}, *others[] = {rule, rule};
+    struct job_spec spec = {.source = "/data/a", .dest = "in/a", .filter = {rules, 2}};
+    struct xfer_error err = XFER_ERROR_INIT;
+    struct job *job = job_create(12, &spec, 100, &err), *other;
+
+    (void)state;
+    for (int i = 0; i < 8; i++) {
+        struct job_spec another = spec;
+
+        another.preserve = i == 1 ? PRESERVE_OWNER : 0;
+        another.dry_run = i == 2;
+        another.checksum = i == 3;
+        another.one_file_system = i == 4;
+        another.filter.n -= i == 5;
+        if (i == 6)
+            another.filter.list = others;
+        another.overwrite = i == 7 ? OVERWRITE_NEWER : OVERWRITE_REPLACE;
+        other = job_create(13, &another, 200, &err);
+        assert_int_equal(job_is_same_request(other, job), i == 0);
+        job_destroy(other);
+    }
+    job_destroy(job);
+}
+
+static void what_one_send_can_do_is_plain(void **state)
+{
+    char rule[] = "- *.o", *rules[] = {rule};
+    struct job_spec spec = {.source = "/data/a", .dest = "in/a"};
+    struct xfer_error err = XFER_ERROR_INIT;
+
+    (void)state;
+    for (int i = 0; i < 8; i++) {
+        struct job_spec another = spec;
+
+        another.overwrite = (enum overwrite_mode)(i < 4 ? i : 0);
+        another.dry_run = i == 4;
+        if (i == 5)
+            another.filter = (struct control_strings){rules, 1};
+        another.list = i == 6 ? "/list" : NULL;
+        another.one_file_system = i == 7;
+        struct job *job = job_create(13, &another, 200, &err);
+        assert_int_equal(job_is_plain(job), i < 2 || i == 7);
+        job_destroy(job);
+    }
+}
+
+static void a_tree_tells_its_counters_and_a_file_its_state(void **state)
+{
+    struct job_view view = {.host = "", .root = ""};
+    struct control_event ev;
+    struct control_job out;
+    struct job *job = make_job();
+
+    (void)state;
+    job_become(job, JOB_RUNNING, 101);
+    show(job, &view, &out);
+    assert_int_equal(out.files_total, 1);
+    assert_int_equal(out.files_done, 0);
+    assert_false(out.walking);
+    control_job_free(&out);
+
+    job->tree = job->walking = true;
+    job->files_total = 10;
+    job->files_done = 3;
+    job->files_failed = 2;
+    job->files_skipped = 1;
+    show(job, &view, &out);
+    assert_true(out.walking);
+    assert_int_equal(out.files_total, 10);
+    assert_int_equal(out.files_done, 3);
+    assert_int_equal(out.files_failed, 2);
+    assert_int_equal(out.files_skipped, 1);
+    control_job_free(&out);
+    job_to_event(job, 1, 0, &ev);
+    assert_true(ev.walking);
+    assert_int_equal(ev.files_total, 10);
+    assert_int_equal(ev.files_done, 3);
+    assert_int_equal(ev.files_failed, 2);
+    assert_int_equal(ev.files_skipped, 1);
+
+    job_become(job, JOB_FAILED, 102);
+    show(job, &view, &out);
+    assert_false(out.walking);
+    assert_int_equal(out.files_failed, 2);
+    control_job_free(&out);
+    job_become(job, JOB_QUEUED, 103);
+    show(job, &view, &out);
+    assert_int_equal(out.files_total, 10);
+    assert_int_equal(out.files_done + out.files_failed + out.files_skipped, 0);
+    control_job_free(&out);
+    job_destroy(job);
+}
+
+static void a_job_tells_what_was_noted_unless_it_is_to_be_brief(void **state)
+{
+    char path[] = "d/f", why[] = "no";
+    struct job_view view = {.host = "", .root = ""};
+    struct control_note error = {.path = path, .code = XFER_IO, .message = why}, warning = error;
+    struct control_job out;
+    struct job *job = make_job();
+
+    (void)state;
+    warning.warning = true;
+    job_notes_add(&job->notes, &error);
+    job_notes_add(&job->notes, &warning);
+    job->errors = 1;
+    job->warnings = 5;
+    show(job, &view, &out);
+    assert_int_equal(out.errors.n, 1);
+    assert_string_equal(out.errors.list[0].path, path);
+    assert_int_equal(out.warnings.n, 1);
+    assert_int_equal(out.warnings_total, 5);
+    control_job_free(&out);
+    view.brief = true;
+    show(job, &view, &out);
+    assert_int_equal(out.errors.n, 0);
+    assert_int_equal(out.warnings.n, 0);
+    assert_int_equal(out.warnings_total, 5);
+    control_job_free(&out);
+    job_destroy(job);
+}
+
+static void a_tree_comes_back_from_its_row_as_it_was(void **state)
+{
+    char rule[] = "- *.o", *rules[] = {rule};
+    struct job_spec spec = {.source = "/data/d",
+                            .dest = "d",
+                            .list = "/lists/1",
+                            .preserve = PRESERVE_ALL,
+                            .filter = {rules, 1},
+                            .dry_run = true,
+                            .one_file_system = true};
+    struct xfer_error err = XFER_ERROR_INIT;
+    struct job *job = job_create(12, &spec, 100, &err), *back;
+    struct queue_row *row;
+
+    (void)state;
+    for (int ended = 0; ended < 2; ended++) {
+        job_become(job, JOB_RUNNING, 101);
+        job->tree = true;
+        job->files_total = 9;
+        job->files_done = 4;
+        job->files_failed = 3;
+        job->files_skipped = 2;
+        job->errors = 3;
+        job->warnings = 1;
+        job_become(job, ended ? JOB_FAILED : JOB_QUEUED, 102);
+        job->ended = ended;
+        row = job_to_row(job);
+        back = job_from_row(row, &err);
+        queue_row_destroy(row);
+        assert_non_null(back);
+        assert_true(job_is_same_request(job, back));
+        assert_string_equal(back->list, "/lists/1");
+        assert_true(back->tree);
+        assert_false(back->walking);
+        assert_int_equal(back->files_total, 9);
+        assert_int_equal(back->files_done, ended ? 4 : 0);
+        assert_int_equal(back->files_failed, ended ? 3 : 0);
+        assert_int_equal(back->files_skipped, ended ? 2 : 0);
+        assert_int_equal(back->errors, 3);
+        assert_int_equal(back->warnings, 1);
+        assert_true(job_lacks_notes(back));
+        job_destroy(back);
+    }
+    job_destroy(job);
+}
+
 static void a_job_comes_back_from_its_row_as_it_was(void **state)
 {
     struct job *job = make_job(), *back;
@@ -371,6 +542,11 @@ int main(void)
         cmocka_unit_test(a_job_that_waits_for_its_next_attempt_tells_what_was_wrong),
         cmocka_unit_test(a_job_tells_its_key_and_whether_it_existed),
         cmocka_unit_test(the_same_request_is_told_from_another),
+        cmocka_unit_test(one_that_asks_for_another_kind_of_tree_is_another_request),
+        cmocka_unit_test(what_one_send_can_do_is_plain),
+        cmocka_unit_test(a_tree_tells_its_counters_and_a_file_its_state),
+        cmocka_unit_test(a_job_tells_what_was_noted_unless_it_is_to_be_brief),
+        cmocka_unit_test(a_tree_comes_back_from_its_row_as_it_was),
         cmocka_unit_test(a_job_comes_back_from_its_row_as_it_was),
         cmocka_unit_test(a_running_job_is_a_queued_one_in_its_row),
     };

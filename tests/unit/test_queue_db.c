@@ -87,6 +87,19 @@ static struct queue_row *full_row(void)
     row->handle_dev = UINT64_MAX;
     row->handle_ino = 1234567890123;
     row->stored = text_copy("alice/\xfd");
+    row->preserve = PRESERVE_ALL;
+    row->filter.list = calloc(2, sizeof(char *));
+    row->filter.list[row->filter.n++] = text_copy("+ *.c");
+    row->filter.list[row->filter.n++] = text_copy("- \xff");
+    row->dry_run = row->one_file_system = true;
+    row->list = text_copy("/var/lists/7");
+    row->tree = true;
+    row->files_total = 10;
+    row->files_done = 7;
+    row->files_failed = 2;
+    row->files_skipped = 1;
+    row->errors = 2;
+    row->warnings = INT64_MAX;
     return row;
 }
 
@@ -129,6 +142,19 @@ static void assert_same(const struct queue_row *a, const struct queue_row *b)
     assert_true(a->handle_dev == b->handle_dev);
     assert_true(a->handle_ino == b->handle_ino);
     assert_string_equal(a->stored, b->stored);
+    assert_int_equal(a->preserve, b->preserve);
+    assert_int_equal(a->filter.n, b->filter.n);
+    for (size_t i = 0; i < b->filter.n; i++)
+        assert_string_equal(a->filter.list[i], b->filter.list[i]);
+    assert_true(a->dry_run == b->dry_run && a->checksum == b->checksum &&
+                a->one_file_system == b->one_file_system && a->tree == b->tree);
+    assert_string_equal(a->list, b->list);
+    assert_int_equal(a->files_total, b->files_total);
+    assert_int_equal(a->files_done, b->files_done);
+    assert_int_equal(a->files_failed, b->files_failed);
+    assert_int_equal(a->files_skipped, b->files_skipped);
+    assert_int_equal(a->errors, b->errors);
+    assert_int_equal(a->warnings, b->warnings);
 }
 
 static void every_member_of_a_row_is_kept(void **state)

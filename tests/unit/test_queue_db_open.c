@@ -222,7 +222,7 @@ static void a_value_that_cannot_be_is_refused(void **state)
         {"owner", "4294967296"},
         {"priority", "101"},
         {"priority", "4294967296"},
-        {"overwrite", "2"},
+        {"overwrite", "4"},
         {"sync", "4"},
         {"retries", "-1"},
         {"source", "'text'"},
@@ -247,6 +247,20 @@ static void a_value_that_cannot_be_is_refused(void **state)
         {"error_errno", "-1"},
         {"error_text", "printf('%2000d', 1)"},
         {"error_path", "5"},
+        {"preserve", "128"},
+        {"filter", "x'2d2061'"}, /* no NUL at its end */
+        {"filter", "x'2d20610000'"},
+        {"filter", "x''"},
+        {"filter", "'- a'"},
+        {"flags", "8"},
+        {"list", "x'61'"},
+        {"tree", "2"},
+        {"files_total", "-1"},
+        {"files_done", "-1"},
+        {"files_failed", "'x'"},
+        {"files_skipped", "-1"},
+        {"errors", "-1"},
+        {"warnings", "1.5"},
     };
     struct fixture *f = *state;
 
@@ -514,6 +528,24 @@ static void two_that_make_the_same_database_do_not_hinder_each_other(void **stat
 /* ---- older ones -------------------------------------------------------------------------------
  */
 
+/* How the third version differs from the first. */
+static const char since_version_1[] =
+    "CREATE INDEX jobs_unfinished ON jobs (position) WHERE ended = 0;"
+    "CREATE INDEX jobs_ended ON jobs (ended) WHERE ended > 0;"
+    "CREATE INDEX jobs_state ON jobs (state) WHERE ended > 0;"
+    "CREATE INDEX jobs_state_ended ON jobs (state, ended) WHERE ended > 0;"
+    "CREATE INDEX jobs_owner ON jobs (owner, state) WHERE ended > 0;"
+    "CREATE INDEX jobs_owner_ended ON jobs (owner, state, ended) WHERE ended > 0;"
+    "ALTER TABLE jobs ADD COLUMN gid INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE jobs ADD COLUMN groups BLOB;"
+    "ALTER TABLE jobs ADD COLUMN bandwidth INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE jobs ADD COLUMN handle INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE jobs ADD COLUMN handle_dev INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE jobs ADD COLUMN handle_ino INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE jobs ADD COLUMN stored BLOB;"
+    "UPDATE jobs SET gid = 7, groups = x'05000000', bandwidth = 9, stored = x'61' WHERE id = 6;"
+    "PRAGMA user_version = 3;";
+
 /* As the first version made it, with two jobs. */
 static const char version_1[] =
     "CREATE TABLE meta (name TEXT NOT NULL PRIMARY KEY, value) WITHOUT ROWID;"
@@ -576,6 +608,37 @@ static void an_older_one_is_brought_up_to_date(void **state)
     assert_int_equal(f->state.counts[JOB_DONE], 2);
 }
 
+static void one_of_before_trees_is_brought_up_to_date(void **state)
+{
+    struct fixture *f = *state;
+    struct request r = {.op = {.kind = QUEUE_DB_NOTE, .id = 6, .n_notes = 1}};
+
+    sql(f->path, version_1);
+    sql(f->path, since_version_1);
+    open_db(f);
+    assert_int_equal(f->n_loaded, 2);
+    assert_int_equal(f->loaded[1]->gid, 7);
+    assert_int_equal(f->loaded[1]->n_groups, 1);
+    assert_string_equal(f->loaded[1]->stored, "a");
+    for (int i = 0; i < 2; i++) {
+        const struct queue_row *row = f->loaded[i];
+
+        assert_int_equal(row->preserve, PRESERVE_DEFAULT);
+        assert_int_equal(row->filter.n, 0);
+        assert_false(row->dry_run || row->checksum || row->one_file_system || row->tree);
+        assert_null(row->list);
+        assert_int_equal(row->files_total + row->errors + row->warnings, 0);
+    }
+    r.op.notes = calloc(1, sizeof *r.op.notes);
+    r.op.notes[0].n = 1;
+    r.op.notes[0].path = text_copy("a");
+    r.op.notes[0].text = text_copy("why");
+    give(f, &r);
+    await(f, &r);
+    assert_int_equal(r.op.error.code, XFER_OK);
+    queue_notes_free(r.op.notes, 1);
+}
+
 static void a_migration_that_fails_leaves_the_old_one(void **state)
 {
     struct fixture *f = *state;
@@ -619,6 +682,7 @@ int main(void)
         TEST(a_former_daemon_is_waited_for),
         TEST(two_that_make_the_same_database_do_not_hinder_each_other),
         TEST(an_older_one_is_brought_up_to_date),
+        TEST(one_of_before_trees_is_brought_up_to_date),
         TEST(a_migration_that_fails_leaves_the_old_one),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

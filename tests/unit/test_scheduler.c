@@ -75,6 +75,12 @@ static void on_left(void *user, int64_t job)
     left_behind = job;
 }
 
+static void on_note_room(void *user, struct job *job)
+{
+    (void)user;
+    scheduler_go_on(rig.scheduler, job);
+}
+
 static void on_settled(void *user)
 {
     (void)user;
@@ -83,8 +89,9 @@ static void on_settled(void *user)
 /* Delays that no test waits for, unless it says so. */
 static void start(double delay, double stall_timeout)
 {
-    static const struct queue_events queue_events = {
-        on_restored, on_accepted, on_existing, on_ended, on_job, on_revived, on_job, on_settled};
+    static const struct queue_events queue_events = {on_restored, on_accepted, on_existing,
+                                                     on_ended,    on_job,      on_revived,
+                                                     on_job,      on_settled,  on_note_room};
     static const struct scheduler_events events = {on_job, on_left};
     struct queue_options options = {.path = "/nowhere"};
     struct scheduler_options scheduler_options = {.sender = &rig.sender,
