@@ -44,6 +44,7 @@ struct sender {
     bool broken;                    /* sender_start() fails */
     int64_t bandwidth, file_size;   /* the limits that it was told */
     const char *stored;             /* what the receiver tells of the place; NULL: nothing */
+    const char *warning;            /* and of what was not kept; the same */
 };
 
 const char *send_phase_name(enum send_phase phase)
@@ -151,6 +152,8 @@ static inline void fake_end(struct sender *s, uint64_t job, uint64_t size,
     memset(result.digest, 0xab, sizeof result.digest);
     if (s->stored)
         snprintf(result.stored, sizeof result.stored, "%s", s->stored);
+    if (s->warning)
+        snprintf(result.warning, sizeof result.warning, "%s", s->warning);
     if (err)
         result.error = *err;
     else if (send->why.code != XFER_OK)
