@@ -41,7 +41,7 @@ struct receiving {
     struct work census;
     uint64_t *partials; /* left by census */
     size_t n_partials;
-    struct looks *looks;
+    struct looker *looker;
     unsigned n_lanes;
     struct lane_receiver lanes[XFER_LANES_MAX];
 };
@@ -237,7 +237,7 @@ static void answer_look(void *user, const struct wire_looked *looked)
 
 void receiving_look(struct receiving *r, const struct wire_look *look)
 {
-    looks_look(r->looks, look);
+    looker_look(r->looker, look);
 }
 
 /* ---- life ---- */
@@ -265,8 +265,8 @@ struct receiving *receiving_create(struct ev_loop *loop, struct link *link, stru
         error_set_errno(err, ENOMEM, "receiver");
         goto fail;
     }
-    r->looks = looks_create(store, pool, answer_look, r, err);
-    if (!r->looks)
+    r->looker = looker_create(store, pool, answer_look, r, err);
+    if (!r->looker)
         goto fail;
     for (unsigned i = 0; i < link_lanes(link); i++) {
         struct lane_receiver *l = &r->lanes[i];
@@ -295,7 +295,7 @@ void receiving_destroy(struct receiving *r)
     ev_timer_stop(r->loop, &r->timer);
     for (unsigned i = 0; i < r->n_lanes; i++)
         receiver_destroy(r->lanes[i].receiver);
-    looks_destroy(r->looks);
+    looker_destroy(r->looker);
     strand_destroy(r->strand);
     strand_destroy(r->sweeping);
     free(r->partials);

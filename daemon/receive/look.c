@@ -7,17 +7,17 @@
 #include <errno.h>
 #include <stdlib.h>
 
-struct looks {
+struct looker {
     struct store *store;
     struct pool *pool;
     struct strand *strand;
-    looks_answer answer; /* NULL: nobody is there to be answered */
+    looker_answer answer; /* NULL: nobody is there to be answered */
     void *user;
 };
 
 struct look {
     struct work work;
-    struct looks *looks;
+    struct looker *looker;
     struct wire_look look;
     struct wire_looked looked;
 };
@@ -26,19 +26,19 @@ static void run(struct work *work)
 {
     struct look *l = (struct look *)work;
 
-    store_look(l->looks->store, &l->look, &l->looked);
+    store_look(l->looker->store, &l->look, &l->looked);
 }
 
 static void done(struct work *work)
 {
     struct look *l = (struct look *)work;
 
-    if (l->looks->answer != NULL)
-        l->looks->answer(l->looks->user, &l->looked);
+    if (l->looker->answer != NULL)
+        l->looker->answer(l->looker->user, &l->looked);
     free(l);
 }
 
-static void fail_all(struct looks *looks, const struct wire_look *look)
+static void fail_all(struct looker *looker, const struct wire_look *look)
 {
     struct wire_looked looked = {.number = look->number, .n = look->n};
 
@@ -47,47 +47,47 @@ static void fail_all(struct looks *looks, const struct wire_look *look)
         looked.entries[i].code = XFER_NO_RESOURCES;
         looked.entries[i].sys_errno = ENOMEM;
     }
-    looks->answer(looks->user, &looked);
+    looker->answer(looker->user, &looked);
 }
 
-void looks_look(struct looks *looks, const struct wire_look *look)
+void looker_look(struct looker *looker, const struct wire_look *look)
 {
     struct look *l = malloc(sizeof *l);
 
     if (l == NULL) {
-        fail_all(looks, look);
+        fail_all(looker, look);
         return;
     }
     l->work = (struct work){.run = run, .done = done};
-    l->looks = looks;
+    l->looker = looker;
     l->look = *look;
-    strand_submit(looks->strand, &l->work);
+    strand_submit(looker->strand, &l->work);
 }
 
-struct looks *looks_create(struct store *store, struct pool *pool, looks_answer answer, void *user,
-                           struct xfer_error *err)
+struct looker *looker_create(struct store *store, struct pool *pool, looker_answer answer,
+                             void *user, struct xfer_error *err)
 {
-    struct looks *looks = calloc(1, sizeof *looks);
+    struct looker *looker = calloc(1, sizeof *looker);
 
-    if (looks == NULL || (looks->strand = strand_create(pool)) == NULL) {
-        free(looks);
+    if (looker == NULL || (looker->strand = strand_create(pool)) == NULL) {
+        free(looker);
         error_set(err, XFER_NO_RESOURCES, "no memory for a receiver");
         return NULL;
     }
-    looks->store = store;
-    looks->pool = pool;
-    looks->answer = answer;
-    looks->user = user;
-    return looks;
+    looker->store = store;
+    looker->pool = pool;
+    looker->answer = answer;
+    looker->user = user;
+    return looker;
 }
 
-void looks_destroy(struct looks *looks)
+void looker_destroy(struct looker *looker)
 {
-    if (looks == NULL)
+    if (looker == NULL)
         return;
-    looks->answer = NULL;
-    while (strand_outstanding(looks->strand) > 0)
-        pool_drain(looks->pool, 0.01);
-    strand_destroy(looks->strand);
-    free(looks);
+    looker->answer = NULL;
+    while (strand_outstanding(looker->strand) > 0)
+        pool_drain(looker->pool, 0.01);
+    strand_destroy(looker->strand);
+    free(looker);
 }

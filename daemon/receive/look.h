@@ -10,19 +10,19 @@
 #include "daemon/work/pool.h"
 #include "proto/wire.h"
 
-struct looks;
+struct looker;
 
 /* On the loop's thread; looked is the caller's again afterwards. */
-typedef void (*looks_answer)(void *user, const struct wire_looked *looked);
+typedef void (*looker_answer)(void *user, const struct wire_looked *looked);
 
-struct looks *looks_create(struct store *store, struct pool *pool, looks_answer answer, void *user,
-                           struct xfer_error *err);
+struct looker *looker_create(struct store *store, struct pool *pool, looker_answer answer,
+                             void *user, struct xfer_error *err);
 
 /* Copied. Whoever calls sees to it that no more than XFER_LOOKS_MAX are unanswered. Without memory
  * it is answered at once: everything has failed. */
-void looks_look(struct looks *looks, const struct wire_look *look);
+void looker_look(struct looker *looker, const struct wire_look *look);
 
 /* After pool_drain(), or waits: what is outstanding is done and not answered. NULL is fine. */
-void looks_destroy(struct looks *looks);
+void looker_destroy(struct looker *looker);
 
 #endif

@@ -381,28 +381,28 @@ static void test_looks_are_answered_in_their_order(void **state)
     struct looked_at looked_at = {.lane = lane};
     struct xfer_error err;
     struct wire_look *look = calloc(1, sizeof *look);
-    struct looks *looks =
-        looks_create(lane->fixture.store, lane->pool, on_looked, &looked_at, &err);
+    struct looker *looker =
+        looker_create(lane->fixture.store, lane->pool, on_looked, &looked_at, &err);
 
-    assert_non_null(looks);
+    assert_non_null(looker);
     look->job = look->n = 1;
     look->entries[0].kind = WIRE_KIND_DIRECTORY;
     for (unsigned i = 1; i <= XFER_LOOKS_MAX; i++) {
         look->number = i;
         snprintf(look->entries[0].name, sizeof look->entries[0].name, "d%u", i);
-        looks_look(looks, look);
+        looker_look(looker, look);
     }
     while (looked_at.n < XFER_LOOKS_MAX)
         ev_run(lane->loop, EVRUN_ONCE);
     /* what is outstanding at the end is done, and nobody told */
     snprintf(look->entries[0].name, sizeof look->entries[0].name, "last");
     look->number = 99;
-    looks_look(looks, look);
-    looks_destroy(looks);
+    looker_look(looker, look);
+    looker_destroy(looker);
     assert_int_equal(looked_at.n, XFER_LOOKS_MAX);
     assert_true(exists(at(lane, "last")));
     root_has(&lane->fixture, XFER_LOOKS_MAX + 1);
-    looks_destroy(NULL);
+    looker_destroy(NULL);
     free(look);
 }
 
