@@ -18,6 +18,7 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <sys/utsname.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -222,6 +223,16 @@ static bool tmpfile_works(struct store *store)
     return works;
 }
 
+/* Since Linux 5.8; before, it said only that the device could not be reached. */
+static bool syncfs_tells(void)
+{
+    struct utsname name;
+    unsigned major, minor;
+
+    return uname(&name) == 0 && sscanf(name.release, "%u.%u", &major, &minor) == 2 &&
+           (major > 5 || (major == 5 && minor >= 8));
+}
+
 /* A daemon that is neither root nor a member must hear of it now, not with the first file. */
 static int try_group(struct store *store, struct xfer_error *err)
 {
@@ -247,6 +258,7 @@ struct store *store_open(const struct store_options *options, double lock_wait,
                          struct xfer_error *err)
 {
     struct store *store = calloc(1, sizeof *store);
+    struct stat st;
 
     if (store == NULL) {
         error_set(err, XFER_NO_RESOURCES, "receiving root: no memory");
@@ -279,10 +291,13 @@ struct store *store_open(const struct store_options *options, double lock_wait,
         open_own(store, store->own_fd, STORE_BESIDE_DIR, &store->area.beside_fd, err) != 0 ||
         open_users(store, err) != 0)
         goto failed;
-    if (store_temp_mount(store->area.partial_fd, &store->area.mount) != 0) {
+    if (store_temp_mount(store->area.partial_fd, &store->area.mount) != 0 ||
+        fstat(store->root_fd, &st) != 0) {
         fail(err, store->root, "examine");
         goto failed;
     }
+    store->dev = st.st_dev;
+    store->syncfs_tells = syncfs_tells();
     store->names = store_names_create();
     if (store->names == NULL) {
         error_set(err, XFER_NO_RESOURCES, "receiving root: no memory");

@@ -121,6 +121,15 @@ struct store_outcome {
 int store_commit(struct store_file *file, const struct wire_verdict *verdict,
                  struct store_outcome *outcome, struct xfer_error *err);
 
+/* How durable is this file to be when it is told that it is stored? A batch is for files of trees
+ * alone: never SYNC_DEFAULT. */
+enum sync_mode store_sync_of(const struct store *store, const struct wire_meta *meta);
+
+/* The beginning of store_commit() for a file whose sync is SYNC_BATCH: all but syncs and name. The
+ * file then goes to store_batch_hold(). On failure it is freed, and nothing of it is left. */
+int store_prepare(struct store_file *file, const struct wire_verdict *verdict,
+                  struct xfer_error *err);
+
 /* Forget it, frees file. The temporary is removed, but with keep and where it can be gone on with
  * (files of XFER_RESUME_MIN bytes or more). NULL is fine. */
 void store_abort(struct store_file *file, bool keep);

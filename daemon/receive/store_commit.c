@@ -2,10 +2,8 @@
  *
  * The end of a file, on a worker: verdict, metadata, sync, final name, sync of directories, in this
  * order. Up to the name everything can fail without a trace; after it only the sync of directories
- * can.
- *
- * sync=batch is kept by the promise of sync=file: stronger than asked for, and right for the single
- * files that there are.
+ * can. Of a file that is part of a batch this is the beginning, store_prepare(), and the name; the
+ * syncs between and after them are those of the batch (store_batch.c).
  */
 #include "daemon/receive/store_file.h"
 
@@ -54,22 +52,20 @@ static int sync_file(struct store_file *file, struct xfer_error *err)
 {
     if (file->kind != WIRE_KIND_FILE || file->sync == SYNC_NONE || fsync(file->fd) == 0)
         return 0;
-    error_set_errno(err, errno, "can't sync the file");
-    if (err->code != XFER_NO_SPACE)
-        err->code = XFER_IO;
-    return -1;
+    return store_sync_failed("the file", err);
 }
 
 /* Network file systems tell at close() that data could not be written: not after the file has its
- * name. A sync has told it already, and a file without a name needs its descriptor to get one. */
+ * name. A sync has told it already, and a file without a name needs its descriptor to get one. (One
+ * of a batch needs it no more when it has a name, and there are many.) */
 static int close_early(struct store_file *file, struct xfer_error *err)
 {
     int fd;
 
-    if (file->temp.at < 0 || file->sync != SYNC_NONE)
+    if (file->temp.at < 0 || file->sync == SYNC_FILE)
         return 0;
     /* another descriptor tells as well, and the first one keeps the lock of a partial file */
-    fd = fcntl(file->fd, F_DUPFD_CLOEXEC, 0);
+    fd = file->sync == SYNC_NONE || file->temp.lasts ? fcntl(file->fd, F_DUPFD_CLOEXEC, 0) : -1;
     if (fd < 0) {
         fd = file->fd;
         file->fd = -1;
@@ -213,21 +209,12 @@ static int name_file(struct store_file *file, struct xfer_error *err)
     }
 }
 
-static int commit(struct store_file *file, const struct wire_verdict *verdict,
-                  struct xfer_error *err)
+/* It can't be told whether the name lasts; where it was new it can be taken back, so that another
+ * attempt finds it free. */
+void store_file_unname(const struct store_file *file)
 {
-    if (compare(file, verdict, err) != 0 || set_metadata(file, err) != 0 ||
-        sync_file(file, err) != 0 || close_early(file, err) != 0 || name_file(file, err) != 0)
-        return -1;
-    if (file->sync == SYNC_NONE ||
-        ((file->kind != WIRE_KIND_DIRECTORY || store_sync_dir(file->fd, err) == 0) &&
-         store_path_sync(file->store, &file->parent, file->fd, err) == 0))
-        return 0;
-    /* it can't be told whether the name lasts; where it was new it can be taken back, so that
-     * another attempt finds it free */
-    if (file->overwrite == OVERWRITE_NEVER)
+    if (!file->stored && !file->unchanged && file->overwrite == OVERWRITE_NEVER)
         unlinkat(file->parent.fd, file->parent.name, 0);
-    return -1;
 }
 
 /* Is the file that was offered still the one under the name, and with what was read? */
@@ -252,23 +239,61 @@ static int unchanged(const struct store_file *file, struct xfer_error *err)
     return error_set(err, XFER_IO, "the destination was changed while it was compared");
 }
 
-/* An earlier attempt has given it its name. Whether that was to last nobody knows: it is synced as
- * if it were new. */
-static int commit_stored(struct store_file *file, const struct wire_verdict *verdict,
-                         struct xfer_error *err)
+static int prepare(struct store_file *file, const struct wire_verdict *verdict,
+                   struct xfer_error *err)
 {
-    if (compare(file, verdict, err) != 0 || unchanged(file, err) != 0 ||
-        still_there(file, err) != 0 ||
-        (file->overwrite != OVERWRITE_NEVER && set_metadata(file, err) != 0) ||
-        sync_file(file, err) != 0)
+    if (compare(file, verdict, err) != 0)
         return -1;
-    if (file->sync != SYNC_NONE && store_path_sync(file->store, &file->parent, file->fd, err) != 0)
+    if (!file->stored)
+        return set_metadata(file, err);
+    if (unchanged(file, err) != 0 || still_there(file, err) != 0)
         return -1;
-    return still_there(file, err);
+    return file->overwrite != OVERWRITE_NEVER ? set_metadata(file, err) : 0;
 }
 
-int store_commit(struct store_file *file, const struct wire_verdict *verdict,
-                 struct store_outcome *outcome, struct xfer_error *err)
+int store_file_name(struct store_file *file, struct xfer_error *err)
+{
+    return file->stored ? still_there(file, err) : name_file(file, err);
+}
+
+int store_file_sync_above(const struct store_file *file, struct xfer_error *err)
+{
+    if (file->kind == WIRE_KIND_DIRECTORY && store_sync_dir(file->fd, err) != 0)
+        return -1;
+    return store_path_sync(file->store, &file->parent,
+                           file->kind == WIRE_KIND_SYMLINK ? -1 : file->fd, err);
+}
+
+/* One that an earlier attempt has given its name: whether that was to last nobody knows. It is
+ * synced as if it were new. */
+static int commit(struct store_file *file, const struct wire_verdict *verdict,
+                  struct xfer_error *err)
+{
+    if (prepare(file, verdict, err) != 0 || sync_file(file, err) != 0 ||
+        close_early(file, err) != 0 || store_file_name(file, err) != 0)
+        return -1;
+    if (file->sync == SYNC_NONE || store_file_sync_above(file, err) == 0)
+        return 0;
+    store_file_unname(file);
+    return -1;
+}
+
+static int prepare_for_batch(struct store_file *file, const struct wire_verdict *verdict,
+                             struct xfer_error *err)
+{
+    struct stat st;
+
+    if (prepare(file, verdict, err) != 0)
+        return -1;
+    file->apart =
+        !file->store->syncfs_tells || fstat(file->fd, &st) != 0 || st.st_dev != file->store->dev;
+    return file->apart ? 0 : close_early(file, err);
+}
+
+/* As whom it is stored; frees file when that failed. */
+static int run(struct store_file *file, const struct wire_verdict *verdict,
+               int (*step)(struct store_file *, const struct wire_verdict *, struct xfer_error *),
+               struct xfer_error *err)
 {
     struct xfer_error why; /* also that of steps which another try made good */
     int rc;
@@ -277,15 +302,30 @@ int store_commit(struct store_file *file, const struct wire_verdict *verdict,
         store_file_free(file);
         return -1;
     }
-    rc = (file->stored ? commit_stored : commit)(file, verdict, &why);
+    rc = step(file, verdict, &why);
     if (rc != 0) {
         *err = why;
         store_file_blame(file->store, file->path, err);
         store_file_discard(file);
-    } else {
+    }
+    identity_drop();
+    return rc;
+}
+
+int store_prepare(struct store_file *file, const struct wire_verdict *verdict,
+                  struct xfer_error *err)
+{
+    return run(file, verdict, prepare_for_batch, err);
+}
+
+int store_commit(struct store_file *file, const struct wire_verdict *verdict,
+                 struct store_outcome *outcome, struct xfer_error *err)
+{
+    int rc = run(file, verdict, commit, err);
+
+    if (rc == 0) {
         store_outcome(file, outcome);
         store_file_free(file);
     }
-    identity_drop();
     return rc;
 }

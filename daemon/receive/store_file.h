@@ -13,6 +13,7 @@
 #include <time.h>
 #include <xxhash.h>
 
+#include "daemon/receive/store_batch.h"
 #include "daemon/receive/store_impl.h"
 #include "daemon/receive/store_path.h"
 #include "daemon/receive/store_temp.h"
@@ -49,8 +50,12 @@ struct store_file {
     struct timespec mtime;
     enum overwrite_mode overwrite;
     enum sync_mode sync;
-    bool unchanged; /* it was there like that already */
-    char *warning;  /* what could not be preserved; NULL: nothing */
+    bool unchanged;          /* it was there like that already */
+    char *warning;           /* what could not be preserved; NULL: nothing */
+    bool apart;              /* in a batch: no sync of the root's file system covers it */
+    struct store_file *next; /* in a batch */
+    store_batch_told *told;
+    void *user;
     const char
         *target; /* of a link, behind path: that of a hard link is relative to the root, too */
     char path[]; /* relative to the root */
@@ -112,6 +117,13 @@ int store_file_blame(const struct store *store, const char *path, struct xfer_er
 /* Close everything, remove the temporary and the directories that were made for it, free file. NULL
  * is fine. */
 void store_file_discard(struct store_file *file);
+
+/* As whom it is stored, after its content was synced as asked: give it its final name. */
+int store_file_name(struct store_file *file, struct xfer_error *err);
+/* What gives it its name and, of a directory, what it has itself: to the disk. */
+int store_file_sync_above(const struct store_file *file, struct xfer_error *err);
+/* Its directory could not be synced. */
+void store_file_unname(const struct store_file *file);
 
 /* Close and free what is left of a file that has its name. */
 void store_file_free(struct store_file *file);

@@ -43,6 +43,8 @@ struct store_area {
 struct store {
     char root[XFER_PATH_SIZE];
     int root_fd, own_fd, lock_fd;
+    dev_t dev;              /* of the root */
+    bool syncfs_tells;      /* this kernel's syncfs() says what could not be written */
     int users_fd;           /* -1: there never were any */
     struct store_area area; /* the daemon's */
     bool as_caller, per_user, group_set;

@@ -57,6 +57,15 @@ int store_client_identity(const struct store *store, const struct store_client *
     return *who != NULL ? 0 : -1;
 }
 
+enum sync_mode store_sync_of(const struct store *store, const struct wire_meta *meta)
+{
+    enum sync_mode sync = meta->sync == SYNC_DEFAULT ? store->sync : meta->sync;
+
+    if (sync == SYNC_BATCH && !meta->tree)
+        return SYNC_FILE;
+    return sync == SYNC_FILE && meta->sync == SYNC_DEFAULT && meta->tree ? SYNC_BATCH : sync;
+}
+
 static struct store_file *create(struct store *store, const struct wire_meta *meta,
                                  const char *path, const char *target, struct xfer_error *err)
 {
@@ -86,7 +95,7 @@ static struct store_file *create(struct store *store, const struct wire_meta *me
     file->mtime.tv_sec = (time_t)meta->mtime_sec;
     file->mtime.tv_nsec = (long)meta->mtime_nsec;
     file->overwrite = meta->overwrite;
-    file->sync = meta->sync == SYNC_DEFAULT ? store->sync : meta->sync;
+    file->sync = store_sync_of(store, meta);
     memcpy(file->path, path, len);
     file->target = file->path + len + 1;
     memcpy(file->path + len + 1, target, target_len);

@@ -261,8 +261,7 @@ void store_path_unmake(const struct store *store, const char *path, struct store
     store_path_close(store, parent);
 }
 
-/* Whatever the number, only another attempt helps; that there is no room is worth telling. */
-static int sync_failed(const char *what, struct xfer_error *err)
+int store_sync_failed(const char *what, struct xfer_error *err)
 {
     error_set_errno(err, errno, "can't sync %s", what);
     if (err->code != XFER_NO_SPACE)
@@ -274,7 +273,7 @@ int store_sync_dir(int fd, struct xfer_error *err)
 {
     if (fsync(fd) == 0 || errno == EINVAL || errno == ENOTSUP || errno == ENOSYS)
         return 0;
-    return sync_failed("a directory", err);
+    return store_sync_failed("a directory", err);
 }
 
 int store_path_sync(const struct store *store, const struct store_parent *parent, int file_fd,
@@ -292,7 +291,7 @@ int store_path_sync(const struct store *store, const struct store_parent *parent
         if (fd < 0) {
             /* not readable (it may be written all the same): the whole file system then */
             if ((file_fd >= 0 && syncfs(file_fd) != 0) || syncfs(store->root_fd) != 0)
-                return sync_failed("the file system", err);
+                return store_sync_failed("the file system", err);
             return 0;
         }
         rc = store_sync_dir(fd, err);

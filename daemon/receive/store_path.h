@@ -55,6 +55,10 @@ void store_path_pause(int tries);
 int store_path_sync(const struct store *store, const struct store_parent *parent, int file_fd,
                     struct xfer_error *err);
 
+/* The error of a sync that set errno: whatever the number, what was written is lost, and only
+ * another attempt helps; that there is no room is worth telling. Always -1. */
+int store_sync_failed(const char *what, struct xfer_error *err);
+
 /* fsync a directory; file systems that can't do that for directories are fine. */
 int store_sync_dir(int fd, struct xfer_error *err);
 

@@ -514,25 +514,37 @@ static void trees_of_users_lie_in_their_directories(void **state)
 
 static void sync_is_what_the_job_says_or_else_the_store(void **state)
 {
+    static const struct {
+        enum sync_mode store, meta;
+        bool tree;
+        enum sync_mode result;
+    } cases[] = {
+        {SYNC_NONE, SYNC_DEFAULT, false, SYNC_NONE},  {SYNC_NONE, SYNC_DEFAULT, true, SYNC_NONE},
+        {SYNC_FILE, SYNC_DEFAULT, false, SYNC_FILE},  {SYNC_BATCH, SYNC_DEFAULT, false, SYNC_FILE},
+        {SYNC_BATCH, SYNC_DEFAULT, true, SYNC_BATCH}, {SYNC_NONE, SYNC_FILE, true, SYNC_FILE},
+        {SYNC_NONE, SYNC_BATCH, true, SYNC_BATCH},    {SYNC_NONE, SYNC_BATCH, false, SYNC_FILE},
+        {SYNC_FILE, SYNC_NONE, true, SYNC_NONE}, /* the default is one that fits */
+        {SYNC_FILE, SYNC_DEFAULT, true, SYNC_BATCH},
+    };
     struct fixture *f = *state;
     struct xfer_error err = XFER_ERROR_INIT;
-    struct store_file *file;
-    struct wire_meta meta;
 
     f->options.as_caller = false;
-    f->options.sync = SYNC_NONE;
-    reopen(f);
-    meta_of(&meta, "a", 3);
-    meta.sync = SYNC_DEFAULT;
-    file = store_begin(f->store, &meta, &err);
-    assert_non_null(file);
-    assert_int_equal(file->sync, SYNC_NONE);
-    store_abort(file, false);
-    meta.sync = SYNC_BATCH;
-    file = store_begin(f->store, &meta, &err);
-    assert_non_null(file);
-    assert_int_equal(file->sync, SYNC_BATCH);
-    store_abort(file, false);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct store_file *file;
+        struct wire_meta meta;
+
+        f->options.sync = cases[i].store;
+        reopen(f);
+        meta_of(&meta, "a", 3);
+        meta.sync = cases[i].meta;
+        meta.tree = cases[i].tree;
+        assert_int_equal(store_sync_of(f->store, &meta), cases[i].result);
+        file = store_begin(f->store, &meta, &err);
+        assert_non_null(file);
+        assert_int_equal(file->sync, cases[i].result);
+        store_abort(file, false);
+    }
 }
 
 static void the_configured_group_is_given(void **state)

@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * See store_batch.h. The order is what it is about: at a power loss no name may be there whose
+ * content is not, and nothing may be missing that was told to be stored.
+ *
+ * syncfs() tells of each error in writing once to each descriptor that was open before; the batch
+ * has one of its own, so that what one lane was told the others are told, too. It covers one file
+ * system: what lies on another one beneath the root is synced file by file, directory by directory,
+ * in the same order. So is everything where the kernel's syncfs() keeps its errors to itself.
+ *
+ * A few directories are synced one by one, which waits for nothing that others write; many by the
+ * whole file system again.
+ */
+#include "daemon/receive/store_batch.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "daemon/receive/store_file.h"
+
+#define DIRS_MAX 32 /* that are synced one by one */
+
+struct store_batch {
+    struct store *store;
+    int fd; /* of the root, for syncfs() */
+    unsigned files_max;
+    uint64_t bytes_max;
+    struct store_file *first, **end;
+    unsigned files;
+    uint64_t bytes;
+};
+
+/* Directories whose entries are to last; each was fsynced, or is in the queue for it. */
+struct dirs {
+    unsigned n;
+    bool too_many;
+    struct {
+        dev_t dev;
+        ino_t ino;
+    } known[DIRS_MAX];
+    const struct store_file *through[DIRS_MAX]; /* whose parent it is */
+};
+
+static void empty(struct store_batch *batch)
+{
+    batch->first = NULL;
+    batch->end = &batch->first;
+    batch->files = 0;
+    batch->bytes = 0;
+}
+
+struct store_batch *store_batch_create(struct store *store, unsigned files_max, uint64_t bytes_max,
+                                       struct xfer_error *err)
+{
+    struct store_batch *batch = malloc(sizeof *batch);
+
+    if (batch == NULL) {
+        error_set(err, XFER_NO_RESOURCES, "no memory for a batch of files");
+        return NULL;
+    }
+    *batch = (struct store_batch){.store = store, .files_max = files_max, .bytes_max = bytes_max};
+    empty(batch);
+    batch->fd = openat(store->root_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (batch->fd < 0) {
+        error_set_errno(err, errno, "can't open the receiving root to sync it");
+        error_about(err, XFER_SIDE_RECEIVER, store->root);
+        free(batch);
+        return NULL;
+    }
+    return batch;
+}
+
+void store_batch_destroy(struct store_batch *batch)
+{
+    struct store_file *file;
+
+    if (batch == NULL)
+        return;
+    while ((file = batch->first) != NULL) {
+        batch->first = file->next;
+        store_abort(file, false);
+    }
+    close(batch->fd);
+    free(batch);
+}
+
+void store_batch_hold(struct store_batch *batch, struct store_file *file, store_batch_told *told,
+                      void *user)
+{
+    file->told = told;
+    file->user = user;
+    file->next = NULL;
+    *batch->end = file;
+    batch->end = &file->next;
+    batch->files++;
+    batch->bytes += file->size;
+}
+
+bool store_batch_is_full(const struct store_batch *batch)
+{
+    return batch->files >= batch->files_max || batch->bytes >= batch->bytes_max;
+}
+
+/* ---- commit ---- */
+
+static void fail_file(struct store_file *file, const struct xfer_error *why)
+{
+    struct xfer_error err = *why;
+
+    store_file_blame(file->store, file->path, &err);
+    file->told(file->user, &err);
+    store_abort(file, false);
+}
+
+/* NULL when it failed; then it was told. */
+static struct store_file *sync_content(struct store_file *file, const struct xfer_error *lost)
+{
+    struct xfer_error err;
+
+    if (file->apart ? file->kind != WIRE_KIND_FILE || fsync(file->fd) == 0 : lost == NULL)
+        return file;
+    if (file->apart)
+        store_sync_failed("the file", &err);
+    fail_file(file, file->apart ? &err : lost);
+    return NULL;
+}
+
+/* As whom it is stored. */
+static int name(const struct store_batch *batch, struct store_file *file, struct xfer_error *err)
+{
+    struct stat st;
+
+    if (store_file_name(file, err) != 0)
+        return -1;
+    file->apart = !batch->store->syncfs_tells || fstat(file->parent.fd, &st) != 0 ||
+                  st.st_dev != batch->store->dev;
+    return 0;
+}
+
+static struct store_file *give_name(const struct store_batch *batch, struct store_file *file)
+{
+    struct xfer_error err;
+
+    if (store_file_enter(file, &err) != 0) {
+        file->told(file->user, &err);
+        store_file_free(file);
+        return NULL;
+    }
+    if (name(batch, file, &err) != 0) {
+        store_file_blame(file->store, file->path, &err);
+        file->told(file->user, &err);
+        store_file_discard(file);
+        file = NULL;
+    }
+    identity_drop();
+    return file;
+}
+
+static void add_dir(struct dirs *dirs, const struct store_file *file)
+{
+    struct stat st;
+    unsigned i;
+
+    if (dirs->too_many || fstat(file->parent.fd, &st) != 0)
+        return;
+    for (i = dirs->n; i > 0; i--)
+        if (dirs->known[i - 1].ino == st.st_ino && dirs->known[i - 1].dev == st.st_dev)
+            return;
+    if (dirs->n == DIRS_MAX) {
+        dirs->too_many = true;
+        return;
+    }
+    dirs->known[dirs->n].dev = st.st_dev;
+    dirs->known[dirs->n].ino = st.st_ino;
+    dirs->through[dirs->n++] = file;
+}
+
+/* What all files but those that lie apart have in common. */
+static int sync_dirs(const struct store_batch *batch, const struct dirs *dirs,
+                     struct xfer_error *err)
+{
+    unsigned i;
+
+    if (dirs->too_many)
+        return syncfs(batch->fd) == 0 ? 0 : store_sync_failed("the file system", err);
+    for (i = 0; i < dirs->n; i++)
+        if (store_path_sync(batch->store, &dirs->through[i]->parent, batch->fd, err) != 0)
+            return -1;
+    return 0;
+}
+
+static void end_file(struct store_file *file, const struct xfer_error *lost)
+{
+    struct xfer_error err;
+
+    if (file->apart)
+        lost = store_file_sync_above(file, &err) != 0 ? &err : NULL;
+    if (lost != NULL) {
+        store_file_unname(file);
+        fail_file(file, lost);
+        return;
+    }
+    file->told(file->user, NULL);
+    store_file_free(file);
+}
+
+void store_batch_commit(struct store_batch *batch)
+{
+    struct store_file *file = batch->first, *next, *named = NULL, **end = &named;
+    struct dirs dirs = {.n = 0};
+    struct xfer_error err, *lost = NULL;
+
+    if (file == NULL)
+        return;
+    empty(batch);
+    if (batch->store->syncfs_tells && syncfs(batch->fd) != 0) {
+        store_sync_failed("the file system", &err);
+        lost = &err;
+    }
+    for (; file != NULL; file = next) {
+        next = file->next;
+        file = sync_content(file, lost);
+        if (file != NULL)
+            file = give_name(batch, file);
+        if (file == NULL)
+            continue;
+        if (!file->apart)
+            add_dir(&dirs, file);
+        *end = file;
+        end = &file->next;
+    }
+    *end = NULL;
+    lost = sync_dirs(batch, &dirs, &err) != 0 ? &err : NULL;
+    for (file = named; file != NULL; file = next) {
+        next = file->next;
+        end_file(file, lost);
+    }
+}
