@@ -9,12 +9,19 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "daemon/log.h"
 #include "daemon/receive/look.h"
 #include "daemon/receive/receiver.h"
 
 #define SPACE_EVERY 5.0 /* seconds between looks at the free space */
+
+/* What a batch of a lane holds at most. Half of the window: while one half is synced the other
+ * comes in. */
+#define BATCH_FILES      (XFER_LANE_FILES_MAX / 2)
+#define BATCH_BYTES      (64 << 20)
+#define DESCRIPTORS_KEPT 256 /* for all else */
 
 struct lane_receiver {
     struct lane *lane;
@@ -242,10 +249,34 @@ void receiving_look(struct receiving *r, const struct wire_look *look)
 
 /* ---- life ---- */
 
+/* A file that is held takes two descriptors: its own, which is its only way to a name, and one of
+ * its directory. */
+static unsigned batch_files(unsigned lanes)
+{
+    struct rlimit limit;
+    rlim_t each;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+        return 1;
+    if (limit.rlim_cur < limit.rlim_max) {
+        limit.rlim_cur = limit.rlim_max;
+        if (setrlimit(RLIMIT_NOFILE, &limit) < 0 && getrlimit(RLIMIT_NOFILE, &limit) < 0)
+            return 1;
+    }
+    if (limit.rlim_cur <= DESCRIPTORS_KEPT)
+        return 1;
+    each = (limit.rlim_cur - DESCRIPTORS_KEPT) / lanes / 2;
+    if (each < BATCH_FILES)
+        log_info("%llu descriptors make batches of %llu files only",
+                 (unsigned long long)limit.rlim_cur, (unsigned long long)(each > 0 ? each : 1));
+    return each > BATCH_FILES ? BATCH_FILES : each > 0 ? (unsigned)each : 1;
+}
+
 struct receiving *receiving_create(struct ev_loop *loop, struct link *link, struct store *store,
                                    struct pool *pool, struct xfer_error *err)
 {
     struct receiving *r = calloc(1, sizeof(*r));
+    struct receiver_batch batch = {batch_files(link_lanes(link)), BATCH_BYTES};
 
     if (!r) {
         error_set_errno(err, ENOMEM, "receiver");
@@ -272,7 +303,7 @@ struct receiving *receiving_create(struct ev_loop *loop, struct link *link, stru
         struct lane_receiver *l = &r->lanes[i];
 
         l->lane = link_lane(link, i);
-        l->receiver = receiver_create(store, pool, &receiver_out, l, err);
+        l->receiver = receiver_create(store, pool, loop, &batch, &receiver_out, l, err);
         if (!l->receiver)
             goto fail;
         r->n_lanes++;

@@ -8,115 +8,206 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* ---- errors ---- */
+
+struct failure {
+    enum xfer_code code;
+    enum xfer_side side;
+    int sys_errno;
+    size_t text_size;
+    char text_and_path[]; /* both with their NUL */
+};
+
+/* Where there is no memory for it. */
+static struct failure no_memory = {.code = XFER_NO_RESOURCES, .side = XFER_SIDE_RECEIVER};
+
+static struct failure *failure_keep(const struct xfer_error *err)
+{
+    size_t text = strlen(err->text) + 1, path = strlen(err->path) + 1;
+    struct failure *f = malloc(sizeof *f + text + path);
+
+    if (f == NULL)
+        return &no_memory;
+    *f = (struct failure){
+        .code = err->code, .side = err->side, .sys_errno = err->sys_errno, .text_size = text};
+    memcpy(f->text_and_path, err->text, text);
+    memcpy(f->text_and_path + text, err->path, path);
+    return f;
+}
+
+static void failure_tell(const struct failure *f, struct xfer_error *err)
+{
+    if (f == &no_memory) {
+        error_set(err, f->code, "no memory for what went wrong with a file");
+        err->side = f->side;
+        return;
+    }
+    err->code = f->code;
+    err->side = f->side;
+    err->sys_errno = f->sys_errno;
+    memcpy(err->text, f->text_and_path, f->text_size);
+    memcpy(err->path, f->text_and_path + f->text_size, strlen(f->text_and_path + f->text_size) + 1);
+}
+
+static void failure_free(struct failure *f)
+{
+    if (f != &no_memory)
+        free(f);
+}
+
+/* ---- works ---- */
+
 static void begin_run(struct work *work)
 {
     struct incoming *in = (struct incoming *)((char *)work - offsetof(struct incoming, begin));
+    struct wire_meta meta;
+    struct xfer_error err;
 
-    if (in->go != NULL)
-        in->file = store_ask(in->store, &in->meta, &in->hurry, in->go, &in->error);
-    else
-        in->file = store_begin(in->store, &in->meta, &in->error);
+    if (wire_meta_decode(in->meta, in->meta_len, &meta, &err) == 0) {
+        if (in->go != NULL)
+            in->file = store_ask(in->store, &meta, &in->hurry, in->go, &err);
+        else
+            in->file = store_begin(in->store, &meta, &err);
+    }
+    free(in->meta);
+    in->meta = NULL;
     in->begin_failed = in->file == NULL;
+    if (in->begin_failed)
+        in->error = failure_keep(&err);
+}
+
+/* After a step that failed. */
+static void give_up(struct incoming *in, const struct xfer_error *err)
+{
+    in->error = failure_keep(err);
+    store_abort(in->file, false);
+    in->file = NULL;
 }
 
 static void start_run(struct work *work)
 {
     struct incoming *in = (struct incoming *)((char *)work - offsetof(struct incoming, start));
+    struct xfer_error err;
 
-    if (in->file == NULL || store_start(in->file, in->offset, &in->error) == 0)
+    if (in->file == NULL || store_start(in->file, in->offset, &err) == 0)
         return;
     in->start_failed = true;
-    store_abort(in->file, false);
-    in->file = NULL;
+    give_up(in, &err);
 }
 
 static void write_run(struct work *work)
 {
     struct write *write = (struct write *)work;
     struct incoming *in = write->incoming;
+    struct xfer_error err;
 
-    if (in->file == NULL)
+    if (in->file == NULL || store_write(in->file, write->data, write->len, &err) == 0)
         return;
-    if (store_write(in->file, write->data, write->len, &in->error) != 0) {
-        write->failed = true;
-        store_abort(in->file, false);
-        in->file = NULL;
+    write->failed = true;
+    give_up(in, &err);
+}
+
+static void forget(struct incoming *in)
+{
+    store_abort(in->file, in->verdict.keep && !in->too_much);
+    in->file = NULL;
+    if (in->too_much) {
+        struct xfer_error err;
+
+        incoming_error_too_much(in, &err);
+        in->error = failure_keep(&err);
+    } else {
+        in->error = in->verdict.why;
+        in->verdict.why = NULL;
     }
 }
 
-static void forget_result(struct wire_receipt *receipt)
+/* Also of the batch that it was part of. */
+static void told(void *user, const struct store_outcome *outcome, const struct xfer_error *err)
 {
-    receipt->size = 0;
-    receipt->stored[0] = receipt->warning[0] = '\0';
-    receipt->unchanged = false;
-    memset(receipt->digest, 0, sizeof receipt->digest);
+    struct incoming *in = user;
+
+    if (outcome == NULL) {
+        in->error = failure_keep(err);
+        return;
+    }
+    in->unchanged = outcome->unchanged;
+    if (outcome->warning[0] != '\0')
+        in->warning = strdup(outcome->warning);
+}
+
+static void store(struct incoming *in)
+{
+    struct store_file *file = in->file;
+    struct store_outcome outcome;
+    struct wire_verdict verdict;
+    struct xfer_error err;
+
+    verdict.size = in->verdict.size;
+    memcpy(verdict.digest, in->verdict.digest, sizeof verdict.digest);
+    in->stored = store_size(file);
+    store_digest(file, in->digest);
+    if (strcmp(store_path(file), in->path) != 0)
+        in->stored_path = strdup(store_path(file));
+    in->file = NULL;
+    if (!in->batched) {
+        told(in, store_commit(file, &verdict, &outcome, &err) == 0 ? &outcome : NULL, &err);
+    } else if (store_prepare(file, &verdict, &err) == 0) {
+        in->joined = true;
+        store_batch_hold(in->batch, file, told, in);
+    } else {
+        told(in, NULL, &err);
+    }
 }
 
 static void end_run(struct work *work)
 {
     struct incoming *in = (struct incoming *)((char *)work - offsetof(struct incoming, end));
-    struct wire_receipt *receipt = &in->receipt;
-    struct store_outcome outcome;
 
-    receipt->seq = in->meta.seq;
-    forget_result(receipt);
-    receipt->error.code = XFER_OK;
-    if (in->file == NULL) {
-        receipt->error = in->error;
-        return;
+    /* receipts keep their order: what is told at once can't wait for others */
+    if (!in->batched)
+        store_batch_commit(in->batch);
+    if (in->file != NULL || in->barrier) {
+        if (in->verdict.kind == WIRE_ABORT || in->too_much)
+            forget(in);
+        else if (!in->barrier)
+            store(in);
     }
-    if (in->verdict.kind == WIRE_ABORT || in->too_much) {
-        store_abort(in->file, in->verdict.keep && !in->too_much);
-        if (in->too_much)
-            incoming_error_too_much(in, &receipt->error);
-        else
-            receipt->error = in->verdict.error;
-    } else {
-        uint64_t size = store_size(in->file);
-
-        store_digest(in->file, receipt->digest);
-        if (strcmp(store_path(in->file), in->meta.path) != 0)
-            memcpy(receipt->stored, store_path(in->file), strlen(store_path(in->file)) + 1);
-        if (store_commit(in->file, &in->verdict, &outcome, &receipt->error) == 0) {
-            receipt->size = size;
-            receipt->unchanged = outcome.unchanged;
-            memcpy(receipt->warning, outcome.warning, sizeof receipt->warning);
-        } else {
-            forget_result(receipt);
-        }
-    }
-    in->file = NULL;
+    in->committed = !in->batched || in->last || store_batch_is_full(in->batch);
+    if (in->committed)
+        store_batch_commit(in->batch);
 }
 
-struct incoming *incoming_create(struct store *store, const void *msg, size_t len,
-                                 struct xfer_error *err)
-{
-    struct incoming *in = malloc(sizeof *in);
+/* ---- life ---- */
 
-    if (in == NULL) {
+struct incoming *incoming_create(struct store *store, struct store_batch *batch, const void *msg,
+                                 size_t len, struct xfer_error *err)
+{
+    struct wire_meta meta;
+    struct incoming *in;
+
+    if (wire_meta_decode(msg, len, &meta, err) != 0)
+        return NULL;
+    in = calloc(1, sizeof *in + meta.path_len + 1);
+    if (in == NULL || (in->meta = malloc(len)) == NULL ||
+        (meta.ask && (in->go = malloc(sizeof *in->go)) == NULL)) {
+        if (in != NULL)
+            incoming_free(in);
         error_set(err, XFER_NO_RESOURCES, "no memory for a file");
         return NULL;
     }
-    in->go = NULL;
-    if (wire_meta_decode(msg, len, &in->meta, err) != 0) {
-        incoming_free(in);
-        return NULL;
-    }
-    if (in->meta.ask && (in->go = malloc(sizeof *in->go)) == NULL) {
-        error_set(err, XFER_NO_RESOURCES, "no memory for a file");
-        incoming_free(in);
-        return NULL;
-    }
-    /* one by one: clearing all these paths would cost a small file more than that */
-    in->receiver = NULL;
+    memcpy(in->meta, msg, len);
+    in->meta_len = len;
+    memcpy(in->path, meta.path, meta.path_len);
     in->store = store;
-    in->came = in->offset = 0;
-    in->begun = in->answered = in->unstarted = in->refused = in->too_much = in->ended = false;
-    in->begin_failed = in->start_failed = false;
-    in->held = NULL;
-    in->file = NULL;
-    in->error.code = XFER_OK;
-    in->verdict.keep = false;
+    in->batch = batch;
+    in->seq = meta.seq;
+    in->size = meta.size;
+    in->asks = meta.ask;
+    in->attrs_size = meta.attrs_size;
+    in->sparse = meta.sparse;
+    in->barrier = meta.kind == WIRE_KIND_BARRIER;
+    in->batched = !in->barrier && store_sync_of(store, &meta) == SYNC_BATCH;
     atomic_init(&in->hurry, false);
     in->begin = (struct work){.run = begin_run};
     in->start = (struct work){.run = start_run};
@@ -127,6 +218,11 @@ struct incoming *incoming_create(struct store *store, const void *msg, size_t le
 void incoming_free(struct incoming *in)
 {
     free(in->go);
+    free(in->meta);
+    free(in->stored_path);
+    free(in->warning);
+    failure_free(in->verdict.why);
+    failure_free(in->error);
     free(in);
 }
 
@@ -140,21 +236,73 @@ struct write *incoming_write(struct incoming *in, void *chunk, const void *data,
     return write;
 }
 
+struct wire_go *incoming_take_go(struct incoming *in)
+{
+    struct wire_go *go = in->go;
+
+    if (go == NULL)
+        return NULL;
+    go->seq = in->seq;
+    in->offered.kind = go->offer;
+    in->offered.size = go->size;
+    in->offered.block = go->block;
+    in->go = NULL;
+    return go;
+}
+
 bool incoming_may_start(const struct incoming *in, uint64_t offset)
 {
-    const struct wire_go *go = in->go;
-
     if (offset == 0)
         return true;
     /* before GO was sent the sender can't know of anything */
-    if (!in->answered || in->begin_failed || offset > go->size)
+    if (!in->answered || in->begin_failed || offset > in->offered.size)
         return false;
-    return offset == go->size || (go->offer == WIRE_OFFER_PARTIAL && offset % go->block == 0);
+    return offset == in->offered.size ||
+           (in->offered.kind == WIRE_OFFER_PARTIAL && offset % in->offered.block == 0);
+}
+
+void incoming_decide(struct incoming *in, const struct wire_verdict *verdict)
+{
+    in->verdict.kind = verdict->kind;
+    in->verdict.keep = verdict->keep;
+    in->verdict.size = verdict->size;
+    memcpy(in->verdict.digest, verdict->digest, sizeof in->verdict.digest);
+    if (verdict->kind == WIRE_ABORT)
+        in->verdict.why = failure_keep(&verdict->error);
+    in->ended = true;
+}
+
+/* ---- what is told ---- */
+
+void incoming_error(const struct incoming *in, struct xfer_error *err)
+{
+    failure_tell(in->error, err);
 }
 
 void incoming_error_too_much(const struct incoming *in, struct xfer_error *err)
 {
     error_set(err, XFER_SOURCE_CHANGED, "more data came than the %llu bytes that were announced",
-              (unsigned long long)in->meta.size);
-    error_about(err, XFER_SIDE_SENDER, in->meta.path);
+              (unsigned long long)in->size);
+    error_about(err, XFER_SIDE_SENDER, in->path);
+}
+
+void incoming_receipt(const struct incoming *in, struct wire_receipt *receipt)
+{
+    receipt->seq = in->seq;
+    receipt->size = 0;
+    receipt->stored[0] = receipt->warning[0] = '\0';
+    receipt->unchanged = false;
+    receipt->error.code = XFER_OK;
+    if (in->error != NULL) {
+        memset(receipt->digest, 0, sizeof receipt->digest);
+        incoming_error(in, &receipt->error);
+        return;
+    }
+    receipt->size = in->stored;
+    receipt->unchanged = in->unchanged;
+    if (in->warning != NULL)
+        memcpy(receipt->warning, in->warning, strlen(in->warning) + 1);
+    memcpy(receipt->digest, in->digest, sizeof receipt->digest);
+    if (in->stored_path != NULL)
+        memcpy(receipt->stored, in->stored_path, strlen(in->stored_path) + 1);
 }

@@ -3,6 +3,10 @@
  * One file on its way through a receiver: what its works do on a worker, and what they leave for
  * the loop's thread. Made and freed by the receiver.
  *
+ * Hundreds of a lane wait for their receipt at the same time, so it is small: the message META is
+ * kept as it came, until the file is begun, and is decoded where it is needed; texts are kept only
+ * where there are any.
+ *
  * Members marked "strand" are touched only by run()s; a done() reads what its own run() has left in
  * its own work. All else is the loop's.
  */
@@ -15,17 +19,25 @@
 #include <stdint.h>
 
 #include "daemon/receive/store.h"
+#include "daemon/receive/store_batch.h"
 #include "daemon/work/pool.h"
 #include "proto/wire.h"
 
 struct receiver;
 struct write;
+struct failure; /* an error in as many bytes as its texts take */
 
 struct incoming {
     struct receiver *receiver;
+    struct incoming *next; /* the receiver's, while it waits for its receipt */
     struct store *store;
-    struct wire_meta meta;
-    struct wire_verdict verdict;
+    struct store_batch *batch; /* of the lane */
+    uint64_t seq, size;        /* as META says */
+    bool asks;                 /* so it does: GO, then START */
+    uint32_t attrs_size;
+    bool sparse;
+    bool barrier;   /* it is no file at all */
+    bool batched;   /* it is stored with others: its receipt waits for them */
     uint64_t came;  /* up to which byte: from START and all DATA messages */
     bool begun;     /* the work "begin" was submitted */
     bool answered;  /* GO was sent, or a refusal instead */
@@ -33,16 +45,37 @@ struct incoming {
     bool refused;   /* a refusal was sent: data is dropped */
     bool too_much;  /* more came than META had said */
     bool ended;     /* the verdict has come: a refusal would be too late */
+    bool last;      /* of its batch: nothing that is to join it can come before it is committed */
     struct write *held;
     struct work begin, start, end;
-    struct wire_go *go;          /* NULL: it doesn't ask; filled in by "begin" for its done() */
-    atomic_bool hurry;           /* "begin" may stop reading: nobody waits for the offer any more */
-    uint64_t offset;             /* of START; for "start" */
-    bool begin_failed;           /* left by "begin" for its done() */
-    bool start_failed;           /* left by "start" for its done() */
-    struct wire_receipt receipt; /* left by "end" for its done() */
-    struct store_file *file;     /* strand; NULL before it is begun and when it failed */
-    struct xfer_error error;     /* strand; why it failed. Not changed after it was set */
+    struct wire_go *go; /* left by "begin" for its done(), which takes down what START may say */
+    struct {
+        enum wire_offer kind;
+        uint64_t size, block;
+    } offered;
+    atomic_bool hurry; /* "begin" may stop reading: nobody waits for the offer any more */
+    uint64_t offset;   /* of START; for "start" */
+    bool begin_failed; /* left by "begin" for its done() */
+    bool start_failed; /* left by "start" for its done() */
+    struct {           /* the verdict */
+        enum wire_verdict_kind kind;
+        bool keep;
+        uint64_t size;
+        unsigned char digest[XFER_DIGEST_SIZE];
+        struct failure *why; /* of WIRE_ABORT */
+    } verdict;
+    bool joined;     /* left by "end" for its done(): it was held by the batch */
+    bool committed;  /* the same: nothing is held any more */
+    uint64_t stored; /* left by "end", or by another's that has committed it: bytes */
+    unsigned char digest[XFER_DIGEST_SIZE]; /* the same */
+    bool unchanged;
+    char *warning;         /* NULL: none */
+    char *stored_path;     /* the same; NULL: META's */
+    struct failure *error; /* strand, then its done()s; NULL: none. Not changed after it was set */
+    struct store_file *file; /* strand; NULL before it is begun, when it failed or is held */
+    void *meta;              /* strand; the message, freed by "begin" */
+    size_t meta_len;
+    char path[]; /* META's */
 };
 
 struct write {
@@ -56,15 +89,27 @@ struct write {
 
 /* From a message; NULL and *err: it is broken, or there is no memory. The works have their run()s,
  * their done()s are the caller's to set. */
-struct incoming *incoming_create(struct store *store, const void *msg, size_t len,
-                                 struct xfer_error *err);
+struct incoming *incoming_create(struct store *store, struct store_batch *batch, const void *msg,
+                                 size_t len, struct xfer_error *err);
 void incoming_free(struct incoming *in); /* the struct, when its file is NULL */
 
 struct write *incoming_write(struct incoming *in, void *chunk, const void *data, size_t len);
 
+/* "begin" has ended: GO as it is to be sent. NULL: there is none, or it was taken before. The
+ * caller frees it. */
+struct wire_go *incoming_take_go(struct incoming *in);
+
 /* May START say this? */
 bool incoming_may_start(const struct incoming *in, uint64_t offset);
 
+/* The verdict has come. */
+void incoming_decide(struct incoming *in, const struct wire_verdict *verdict);
+
+/* Why it failed. */
+void incoming_error(const struct incoming *in, struct xfer_error *err);
 void incoming_error_too_much(const struct incoming *in, struct xfer_error *err);
+
+/* As it is to be sent, when all is done. */
+void incoming_receipt(const struct incoming *in, struct wire_receipt *receipt);
 
 #endif

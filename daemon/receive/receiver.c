@@ -6,7 +6,9 @@
  * waiting for one another: the next file begins while the one before is still being synced, and
  * since a strand keeps the order, receipts go out in the order of the METAs.
  *
- * An incoming is freed with its last work.
+ * An incoming is freed with its last work, or, when it joined a batch, after the one that commits
+ * it: until then it waits in a queue here. Since the strand keeps the order, a done() that tells of
+ * a commit finds in that queue just those that are committed.
  *
  * A small file's begin and its first chunk are held back until its verdict or a second chunk has
  * come, so that the file costs one wake-up of a worker instead of three. One chunk at most is held,
@@ -28,6 +30,8 @@
 /* Files of that size or less are held back. */
 #define HOLD_MAX (64 * 1024)
 
+#define BATCH_SECONDS 1.0 /* a silent sender may wait for receipts */
+
 enum stage {
     STAGE_META,
     STAGE_START,
@@ -46,6 +50,12 @@ struct receiver {
     uint64_t last_seq;
     unsigned unfinished;
     bool closing; /* nobody is there to be answered */
+    struct store_batch *batch;
+    struct incoming *waiting, **waiting_end; /* for its commit, in the order of their METAs */
+    struct ev_loop *loop;
+    struct ev_timer overdue; /* runs while there are such */
+    struct work commit, discard;
+    bool committing; /* the work "commit" is submitted */
 };
 
 /* ---- what is told ---- */
@@ -54,26 +64,50 @@ static void refuse(struct incoming *in, const struct xfer_error *why)
 {
     struct receiver *r = in->receiver;
     unsigned char msg[XFER_MESSAGE_MAX];
-    struct wire_receipt refusal = {.seq = in->meta.seq, .error = *why};
+    struct wire_receipt refusal = {.seq = in->seq, .error = *why};
 
     if (in->refused)
         return;
     in->refused = true;
     /* one that comes too late is sent only where it stands for GO */
-    if (!r->closing && (!in->ended || (in->go != NULL && !in->answered)))
+    if (!r->closing && (!in->ended || (in->asks && !in->answered)))
         r->out.refusal(r->user, msg, wire_refusal_encode(&refusal, msg));
     in->answered = true;
 }
 
-static void go(struct incoming *in)
+static void refuse_failed(struct incoming *in)
 {
-    struct receiver *r = in->receiver;
-    unsigned char msg[XFER_MESSAGE_MAX];
+    struct xfer_error why;
 
-    in->answered = true;
-    in->go->seq = in->meta.seq;
-    if (!r->closing)
-        r->out.go(r->user, msg, wire_go_encode(in->go, msg));
+    incoming_error(in, &why);
+    refuse(in, &why);
+}
+
+static void answer(struct receiver *r, struct incoming *in)
+{
+    unsigned char msg[XFER_MESSAGE_MAX];
+    struct wire_receipt receipt;
+
+    r->unfinished--;
+    if (!r->closing) {
+        incoming_receipt(in, &receipt);
+        r->out.receipt(r->user, msg, wire_receipt_encode(&receipt, msg));
+    }
+    incoming_free(in);
+}
+
+/* All that wait were committed. */
+static void answer_waiting(struct receiver *r)
+{
+    struct incoming *in;
+
+    ev_timer_stop(r->loop, &r->overdue);
+    while ((in = r->waiting) != NULL) {
+        r->waiting = in->next;
+        if (r->waiting == NULL)
+            r->waiting_end = &r->waiting;
+        answer(r, in);
+    }
 }
 
 /* ---- works that are done ---- */
@@ -81,11 +115,19 @@ static void go(struct incoming *in)
 static void begin_done(struct work *work)
 {
     struct incoming *in = (struct incoming *)((char *)work - offsetof(struct incoming, begin));
+    struct wire_go *go = incoming_take_go(in);
 
-    if (in->begin_failed)
-        refuse(in, &in->error);
-    else if (in->go != NULL && !in->answered)
-        go(in);
+    if (in->begin_failed) {
+        refuse_failed(in);
+    } else if (go != NULL && !in->answered) {
+        struct receiver *r = in->receiver;
+        unsigned char msg[XFER_MESSAGE_MAX];
+
+        in->answered = true;
+        if (!r->closing)
+            r->out.go(r->user, msg, wire_go_encode(go, msg));
+    }
+    free(go);
 }
 
 static void start_done(struct work *work)
@@ -93,7 +135,7 @@ static void start_done(struct work *work)
     struct incoming *in = (struct incoming *)((char *)work - offsetof(struct incoming, start));
 
     if (in->start_failed)
-        refuse(in, &in->error);
+        refuse_failed(in);
 }
 
 static void write_done(struct work *work)
@@ -104,7 +146,7 @@ static void write_done(struct work *work)
     if (!r->closing)
         r->out.release(r->user, write->chunk);
     if (write->failed)
-        refuse(write->incoming, &write->incoming->error);
+        refuse_failed(write->incoming);
     free(write);
 }
 
@@ -112,12 +154,59 @@ static void end_done(struct work *work)
 {
     struct incoming *in = (struct incoming *)((char *)work - offsetof(struct incoming, end));
     struct receiver *r = in->receiver;
-    unsigned char msg[XFER_MESSAGE_MAX];
+    bool committed = in->committed;
 
-    r->unfinished--;
-    if (!r->closing)
-        r->out.receipt(r->user, msg, wire_receipt_encode(&in->receipt, msg));
-    incoming_free(in);
+    /* what failed, and has none before it, needs no commit */
+    if (r->waiting == NULL && !in->joined) {
+        answer(r, in);
+        return;
+    }
+    in->next = NULL;
+    *r->waiting_end = in;
+    r->waiting_end = &in->next;
+    if (committed)
+        answer_waiting(r);
+    else if (!ev_is_active(&r->overdue) && !r->closing) {
+        ev_timer_set(&r->overdue, BATCH_SECONDS, 0.);
+        ev_timer_start(r->loop, &r->overdue);
+    }
+}
+
+/* ---- a batch that is due ---- */
+
+static void commit_run(struct work *work)
+{
+    struct receiver *r = (struct receiver *)((char *)work - offsetof(struct receiver, commit));
+
+    store_batch_commit(r->batch);
+}
+
+static void commit_done(struct work *work)
+{
+    struct receiver *r = (struct receiver *)((char *)work - offsetof(struct receiver, commit));
+
+    r->committing = false;
+    answer_waiting(r);
+}
+
+static void on_overdue(struct ev_loop *loop, struct ev_timer *w, int revents)
+{
+    struct receiver *r = w->data;
+
+    (void)loop;
+    (void)revents;
+    if (r->committing)
+        return;
+    r->committing = true;
+    strand_submit(r->strand, &r->commit);
+}
+
+static void discard_run(struct work *work)
+{
+    struct receiver *r = (struct receiver *)((char *)work - offsetof(struct receiver, discard));
+
+    store_batch_destroy(r->batch);
+    r->batch = NULL;
 }
 
 /* ---- the messages ---- */
@@ -158,16 +247,16 @@ int receiver_meta(struct receiver *r, const void *msg, size_t len, struct xfer_e
     if (r->unfinished >= XFER_LANE_FILES_MAX)
         return error_set(err, XFER_PROTOCOL, "more than %d files of a lane await their receipt",
                          XFER_LANE_FILES_MAX);
-    in = incoming_create(r->store, msg, len, err);
+    in = incoming_create(r->store, r->batch, msg, len, err);
     if (in == NULL)
         return -1;
-    if (in->meta.seq != r->last_seq + 1) {
+    if (in->seq != r->last_seq + 1) {
         error_set(err, XFER_PROTOCOL, "metadata has number %llu, %llu was expected",
-                  (unsigned long long)in->meta.seq, (unsigned long long)r->last_seq + 1);
+                  (unsigned long long)in->seq, (unsigned long long)r->last_seq + 1);
         incoming_free(in);
         return -1;
     }
-    if (in->meta.attrs_size > 0 || in->meta.sparse) {
+    if (in->attrs_size > 0 || in->sparse) {
         error_set(err, XFER_PROTOCOL, "metadata: attributes or holes, of which nothing is known");
         incoming_free(in);
         return -1;
@@ -176,13 +265,15 @@ int receiver_meta(struct receiver *r, const void *msg, size_t len, struct xfer_e
     in->begin.done = begin_done;
     in->start.done = start_done;
     in->end.done = end_done;
-    r->last_seq = in->meta.seq;
+    r->last_seq = in->seq;
     r->current = in;
     r->unfinished++;
-    r->stage = in->go != NULL ? STAGE_START : STAGE_DATA;
-    if (in->go != NULL || in->meta.size > HOLD_MAX)
+    r->stage = in->asks ? STAGE_START : STAGE_DATA;
+    if (in->barrier)
+        in->begun = true;
+    else if (in->asks || in->size > HOLD_MAX)
         let_go(r, in);
-    return in->go != NULL ? RECEIVER_START : RECEIVER_DATA;
+    return in->asks ? RECEIVER_START : RECEIVER_DATA;
 }
 
 int receiver_attrs(struct receiver *r, const void *msg, size_t len, struct xfer_error *err)
@@ -201,9 +292,9 @@ int receiver_start(struct receiver *r, const void *msg, size_t len, struct xfer_
         return out_of_turn(r, "the start of a file", err);
     if (wire_start_decode(msg, len, &start, err) != 0)
         return -1;
-    if (start.seq != in->meta.seq)
+    if (start.seq != in->seq)
         return error_set(err, XFER_PROTOCOL, "start has number %llu, %llu was expected",
-                         (unsigned long long)start.seq, (unsigned long long)in->meta.seq);
+                         (unsigned long long)start.seq, (unsigned long long)in->seq);
     if (!incoming_may_start(in, start.offset))
         return error_set(err, XFER_PROTOCOL, "start at byte %llu, which was not offered",
                          (unsigned long long)start.offset);
@@ -229,7 +320,7 @@ int receiver_data(struct receiver *r, void *chunk, const void *data, size_t len,
 
     if (r->stage != STAGE_DATA)
         return out_of_turn(r, "data", err);
-    if (len > in->meta.size - in->came && !in->too_much) {
+    if (len > in->size - in->came && !in->too_much) {
         struct xfer_error why;
 
         in->too_much = true;
@@ -265,19 +356,21 @@ int receiver_end(struct receiver *r, struct xfer_error *err)
 int receiver_verdict(struct receiver *r, const void *msg, size_t len, struct xfer_error *err)
 {
     struct incoming *in = r->current;
+    struct wire_verdict verdict;
 
     if (r->stage != STAGE_VERDICT)
         return out_of_turn(r, "a verdict", err);
-    if (wire_verdict_decode(msg, len, &in->verdict, err) != 0)
+    if (wire_verdict_decode(msg, len, &verdict, err) != 0)
         return -1;
-    if (in->verdict.seq != in->meta.seq)
+    if (verdict.seq != in->seq)
         return error_set(err, XFER_PROTOCOL, "verdict has number %llu, %llu was expected",
-                         (unsigned long long)in->verdict.seq, (unsigned long long)in->meta.seq);
-    in->ended = true;
+                         (unsigned long long)verdict.seq, (unsigned long long)in->seq);
+    incoming_decide(in, &verdict);
     r->current = NULL;
     r->stage = STAGE_META;
-    if (in->verdict.kind == WIRE_ABORT || in->refused)
+    if (verdict.kind == WIRE_ABORT || in->refused)
         in->unstarted = false;
+    in->last = verdict.kind == WIRE_ABORT || r->unfinished >= XFER_LANE_FILES_MAX;
     let_go(r, in);
     strand_submit(r->strand, &in->end);
     return 0;
@@ -288,8 +381,9 @@ unsigned receiver_unfinished(const struct receiver *r)
     return r->unfinished;
 }
 
-struct receiver *receiver_create(struct store *store, struct pool *pool,
-                                 const struct receiver_out *out, void *user, struct xfer_error *err)
+struct receiver *receiver_create(struct store *store, struct pool *pool, struct ev_loop *loop,
+                                 const struct receiver_batch *batch, const struct receiver_out *out,
+                                 void *user, struct xfer_error *err)
 {
     struct receiver *r = calloc(1, sizeof *r);
 
@@ -300,36 +394,59 @@ struct receiver *receiver_create(struct store *store, struct pool *pool,
     }
     r->store = store;
     r->pool = pool;
+    r->loop = loop;
     r->out = *out;
     r->user = user;
+    r->waiting_end = &r->waiting;
+    ev_init(&r->overdue, on_overdue);
+    r->overdue.data = r;
+    r->commit = (struct work){.run = commit_run, .done = commit_done};
+    r->discard = (struct work){.run = discard_run};
+    r->batch = store_batch_create(store, batch->files, batch->bytes, err);
+    if (r->batch == NULL) {
+        receiver_destroy(r);
+        return NULL;
+    }
     return r;
+}
+
+/* What is held was never begun: there is nothing on the disk to be removed. */
+static void drop_current(struct receiver *r)
+{
+    struct incoming *in = r->current;
+
+    free(in->held);
+    in->held = NULL;
+    if (in->begun && !in->barrier) {
+        struct wire_verdict verdict = {.kind = WIRE_ABORT, .keep = true};
+
+        atomic_store_explicit(&in->hurry, true, memory_order_relaxed);
+        incoming_decide(in, &verdict);
+        strand_submit(r->strand, &in->end);
+    } else {
+        incoming_free(in);
+    }
 }
 
 void receiver_destroy(struct receiver *r)
 {
+    struct incoming *in;
+
     if (r == NULL)
         return;
     r->closing = true;
-    if (r->current != NULL) {
-        struct incoming *in = r->current;
-
-        /* what is held was never begun: there is nothing on the disk to be removed */
-        free(in->held);
-        if (in->begun) {
-            atomic_store_explicit(&in->hurry, true, memory_order_relaxed);
-            in->verdict.kind = WIRE_ABORT;
-            in->verdict.keep = true;
-            in->verdict.error = (struct xfer_error)XFER_ERROR_INIT;
-            in->ended = true;
-            strand_submit(r->strand, &in->end);
-        } else {
-            incoming_free(in);
-        }
-    }
+    ev_timer_stop(r->loop, &r->overdue);
+    if (r->current != NULL)
+        drop_current(r);
+    strand_submit(r->strand, &r->discard);
     /* done()s of other strands are called as well meanwhile, but a work of theirs that is stuck
      * doesn't hold us */
     while (strand_outstanding(r->strand) > 0)
         pool_drain(r->pool, 0.01);
+    while ((in = r->waiting) != NULL) {
+        r->waiting = in->next;
+        incoming_free(in);
+    }
     strand_destroy(r->strand);
     free(r);
 }

@@ -8,6 +8,10 @@
  *
  * Every META gets exactly one receipt, in the order of the METAs. A file that fails early is told
  * at once by a refusal; its data is then dropped until its END and VERDICT.
+ *
+ * Files of a batch (sync=batch) get theirs together: when there are enough of them, when the sender
+ * can or will send no more (its window is full, a META of kind BARRIER, a file that is in no batch,
+ * an abort), or a second after the first.
  */
 #ifndef XFER_DAEMON_RECEIVE_RECEIVER_H
 #define XFER_DAEMON_RECEIVE_RECEIVER_H
@@ -15,6 +19,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <ev.h>
 
 #include "daemon/receive/store.h"
 #include "daemon/work/pool.h"
@@ -33,13 +38,20 @@ struct receiver_out {
     void (*release)(void *user, void *chunk);
 };
 
-struct receiver *receiver_create(struct store *store, struct pool *pool,
-                                 const struct receiver_out *out, void *user,
-                                 struct xfer_error *err);
+/* What makes a batch full. */
+struct receiver_batch {
+    unsigned files; /* each takes a descriptor or two meanwhile */
+    uint64_t bytes;
+};
 
-/* Forget all that is unfinished (on the workers: its temporaries are removed, but what another
- * attempt can go on with stays). Only after
- * pool_drain() or while no work is outstanding, or else it waits for the strand. NULL is fine. */
+/* loop: of the thread that calls. batch is copied. */
+struct receiver *receiver_create(struct store *store, struct pool *pool, struct ev_loop *loop,
+                                 const struct receiver_batch *batch, const struct receiver_out *out,
+                                 void *user, struct xfer_error *err);
+
+/* Forget all that is unfinished or waits for its batch (on the workers: its temporaries are
+ * removed, but what another attempt can go on with stays). Only after pool_drain() or while no work
+ * is outstanding, or else it waits for the strand. NULL is fine. */
 void receiver_destroy(struct receiver *r);
 
 /* Which message comes next, as meta, attrs, start, map and data tell; after them END, VERDICT and

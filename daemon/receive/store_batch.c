@@ -111,7 +111,7 @@ static void fail_file(struct store_file *file, const struct xfer_error *why)
     struct xfer_error err = *why;
 
     store_file_blame(file->store, file->path, &err);
-    file->told(file->user, &err);
+    file->told(file->user, NULL, &err);
     store_abort(file, false);
 }
 
@@ -145,13 +145,13 @@ static struct store_file *give_name(const struct store_batch *batch, struct stor
     struct xfer_error err;
 
     if (store_file_enter(file, &err) != 0) {
-        file->told(file->user, &err);
+        file->told(file->user, NULL, &err);
         store_file_free(file);
         return NULL;
     }
     if (name(batch, file, &err) != 0) {
         store_file_blame(file->store, file->path, &err);
-        file->told(file->user, &err);
+        file->told(file->user, NULL, &err);
         store_file_discard(file);
         file = NULL;
     }
@@ -194,6 +194,7 @@ static int sync_dirs(const struct store_batch *batch, const struct dirs *dirs,
 
 static void end_file(struct store_file *file, const struct xfer_error *lost)
 {
+    struct store_outcome outcome;
     struct xfer_error err;
 
     if (file->apart)
@@ -203,7 +204,8 @@ static void end_file(struct store_file *file, const struct xfer_error *lost)
         fail_file(file, lost);
         return;
     }
-    file->told(file->user, NULL);
+    store_outcome(file, &outcome);
+    file->told(file->user, &outcome, NULL);
     store_file_free(file);
 }
 

@@ -17,9 +17,11 @@
 struct store;
 struct store_batch;
 struct store_file;
+struct store_outcome;
 
-/* How it went; err is NULL when the file is stored. */
-typedef void store_batch_told(void *user, const struct xfer_error *err);
+/* How it went. outcome is NULL when the file is not stored: then err says why. */
+typedef void store_batch_told(void *user, const struct store_outcome *outcome,
+                              const struct xfer_error *err);
 
 /* Before the first write of what it is to hold: a sync tells only of what fails from now on. On
  * failure NULL and *err. files_max, bytes_max: what makes it full. */

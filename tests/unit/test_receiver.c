@@ -10,7 +10,9 @@
 #include "daemon/receive/look.h"
 #include "daemon/receive/receiver.h"
 
-#define ANSWERS_MAX 256
+#define ANSWERS_MAX 2048
+#define BATCH_FILES 5
+#define BATCH_BYTES 1000
 
 /* of the tests that ask */
 #define QUEUE      "0123456789abcdef"
@@ -95,7 +97,9 @@ static int setup(void **state)
     lane->answers = calloc(ANSWERS_MAX, sizeof *lane->answers);
     lane->loop = ev_loop_new(EVFLAG_NOSIGMASK);
     lane->pool = pool_create(lane->loop, 2, &err);
-    lane->receiver = receiver_create(lane->fixture.store, lane->pool, &out, lane, &err);
+    lane->receiver =
+        receiver_create(lane->fixture.store, lane->pool, lane->loop,
+                        &(struct receiver_batch){BATCH_FILES, BATCH_BYTES}, &out, lane, &err);
     assert_non_null(lane->receiver);
     *state = lane;
     return 0;
