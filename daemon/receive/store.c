@@ -23,6 +23,7 @@
 #include <unistd.h>
 
 #include "daemon/log.h"
+#include "daemon/receive/store_as.h"
 #include "daemon/receive/store_impl.h"
 #include "daemon/receive/store_path.h"
 #include "daemon/receive/store_sweep.h"
@@ -299,7 +300,8 @@ struct store *store_open(const struct store_options *options, double lock_wait,
     store->dev = st.st_dev;
     store->syncfs_tells = syncfs_tells();
     store->names = store_names_create();
-    if (store->names == NULL) {
+    store->as = store_as_kept_create();
+    if (store->names == NULL || store->as == NULL) {
         error_set(err, XFER_NO_RESOURCES, "receiving root: no memory");
         goto failed;
     }
@@ -330,6 +332,7 @@ void store_close(struct store *store)
     if (store->lock_fd >= 0)
         close(store->lock_fd); /* last: it lets others in */
     store_names_destroy(store->names);
+    store_as_kept_destroy(store->as);
     free(store);
 }
 

@@ -140,22 +140,28 @@ static int name(const struct store_batch *batch, struct store_file *file, struct
     return 0;
 }
 
-static struct store_file *give_name(const struct store_batch *batch, struct store_file *file)
+/* As *now, which becomes as whom it is stored: a change of identity takes longer than a name. */
+static struct store_file *give_name(const struct store_batch *batch, struct store_file *file,
+                                    const struct identity **now)
 {
-    struct xfer_error err;
+    struct xfer_error err, why;
 
-    if (store_file_enter(file, &err) != 0) {
-        file->told(file->user, NULL, &err);
-        store_file_free(file);
-        return NULL;
+    if (*now != file->who) {
+        identity_drop();
+        *now = NULL;
+        if (store_file_enter(file, &err) != 0) {
+            file->told(file->user, NULL, &err);
+            store_file_free(file);
+            return NULL;
+        }
+        *now = file->who;
     }
-    if (name(batch, file, &err) != 0) {
-        store_file_blame(file->store, file->path, &err);
-        file->told(file->user, NULL, &err);
+    if (name(batch, file, &why) != 0) {
+        store_file_blame(file->store, file->path, &why);
+        file->told(file->user, NULL, &why);
         store_file_discard(file);
         file = NULL;
     }
-    identity_drop();
     return file;
 }
 
@@ -213,6 +219,7 @@ void store_batch_commit(struct store_batch *batch)
 {
     struct store_file *file = batch->first, *next, *named = NULL, **end = &named;
     struct dirs dirs = {.n = 0};
+    const struct identity *now = NULL;
     struct xfer_error err, *lost = NULL;
 
     if (file == NULL)
@@ -224,9 +231,13 @@ void store_batch_commit(struct store_batch *batch)
     }
     for (; file != NULL; file = next) {
         next = file->next;
-        file = sync_content(file, lost);
+        if (file->apart || lost != NULL) {
+            identity_drop();
+            now = NULL;
+            file = sync_content(file, lost);
+        }
         if (file != NULL)
-            file = give_name(batch, file);
+            file = give_name(batch, file, &now);
         if (file == NULL)
             continue;
         if (!file->apart)
@@ -234,6 +245,7 @@ void store_batch_commit(struct store_batch *batch)
         *end = file;
         end = &file->next;
     }
+    identity_drop();
     *end = NULL;
     lost = sync_dirs(batch, &dirs, &err) != 0 ? &err : NULL;
     for (file = named; file != NULL; file = next) {

@@ -27,8 +27,8 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include "daemon/receive/store_as.h"
 #include "daemon/receive/store_partial.h"
-#include "daemon/receive/store_user.h"
 
 /* From here on it is worth a system call to have the blocks in one piece and to know at once that
  * there are too few. */
@@ -318,9 +318,7 @@ void store_file_free(struct store_file *file)
     if (file->fd >= 0)
         close(file->fd);
     store_path_close(file->store, &file->parent);
-    if (file->area.of_user)
-        store_area_close(&file->area);
-    identity_destroy(file->who);
+    store_as_put(file->as);
     store_offer_free(&file->offer);
     XXH3_freeState(file->digest);
     free(file->warning);

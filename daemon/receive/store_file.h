@@ -28,8 +28,9 @@ struct store_offer { /* from store_ask() to store_start() */
 
 struct store_file {
     struct store *store;
-    struct store_area area; /* the store's, or its own: where its temporary lies */
-    struct identity *who;   /* as whom everything beneath the root is done; NULL: the daemon */
+    struct store_area area;     /* where its temporary lies: borrowed */
+    struct store_as *as;        /* whose these two are; NULL: the daemon's */
+    const struct identity *who; /* as whom everything beneath the root is done; NULL: the daemon */
     struct store_parent parent;
     struct store_temp temp; /* temp.at is -1 while the file has no name at all (O_TMPFILE) */
     int fd;

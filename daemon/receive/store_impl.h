@@ -24,6 +24,7 @@
 #define STORE_HOME_PREFIX   "home-" /* a user's directory that is being made, see per_user */
 #define STORE_BESIDE_PREFIX ".xfer-"
 
+struct store_as_kept;
 struct store_names;
 
 struct store_mount { /* two directories with the same can rename into each other, as far as can be
@@ -51,6 +52,7 @@ struct store {
     gid_t group; /* of what is made */
     enum sync_mode sync;
     struct store_names *names;
+    struct store_as_kept *as;
     unsigned dir_mode;
     bool dir_mode_given;
     int file_mode;

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "daemon/receive/store_as.h"
 #include "daemon/receive/store_file.h"
 #include "daemon/receive/store_user.h"
 #include "proto/relpath.h"
@@ -106,11 +107,18 @@ static struct store_file *create(struct store *store, const struct wire_meta *me
 static int provide(struct store_file *file, const struct store_client *client, const char *home,
                    struct xfer_error *err)
 {
+    gid_t groups[XFER_GROUPS_MAX];
+
     if (!file->store->as_caller)
         return home[0] != '\0' ? store_home_check(file->store, client->uid, home, err) : 0;
-    if (store_client_identity(file->store, client, &file->who, err) != 0 ||
-        store_area_of_user(file->store, file->who, &file->area, err) != 0)
+    for (uint32_t i = 0; i < client->n_groups; i++)
+        groups[i] = client->groups[i];
+    file->as =
+        store_as_get(file->store, client->uid, client->gid, groups, (int)client->n_groups, err);
+    if (file->as == NULL)
         return -1;
+    file->who = store_as_identity(file->as);
+    file->area = *store_as_area(file->as);
     return home[0] != '\0' ? store_home_make(file->store, file->who, home, err) : 0;
 }
 
