@@ -1274,6 +1274,258 @@ static void test_start_after_a_refusal_is_at_zero(void **state)
     assert_int_equal(try_start(lane, 1, 0, &err), 0);
 }
 
+/* ---- batches ---- */
+
+static void tree_meta(struct lane *lane, enum wire_kind kind, const char *path, uint64_t size,
+                      enum sync_mode sync)
+{
+    unsigned char msg[XFER_MESSAGE_MAX];
+    struct wire_meta meta;
+
+    meta_of(&meta, path, size);
+    meta.kind = kind;
+    meta.seq = ++lane->seq;
+    meta.sync = sync;
+    meta.tree = true;
+    assert_int_equal(
+        receiver_meta(lane->receiver, msg, wire_meta_encode(&meta, msg), &(struct xfer_error){0}),
+        0);
+}
+
+static void batched(struct lane *lane, const char *path, const char *text)
+{
+    tree_meta(lane, WIRE_KIND_FILE, path, strlen(text), SYNC_BATCH);
+    if (text[0] != '\0')
+        data(lane, text, strlen(text));
+    end(lane);
+    commit(lane, text, strlen(text));
+}
+
+static void barrier(struct lane *lane)
+{
+    tree_meta(lane, WIRE_KIND_BARRIER, ".", 0, SYNC_DEFAULT);
+    end(lane);
+    commit(lane, "", 0);
+}
+
+/* It has gone as far as it goes without a commit. */
+static void come_to_rest(struct lane *lane)
+{
+    assert_true(pool_drain(lane->pool, 60));
+    assert_int_equal(lane->n_released, lane->n_given);
+}
+
+static void test_files_of_a_batch_wait_for_each_other(void **state)
+{
+    struct lane *lane = *state;
+    char path[16];
+
+    for (unsigned i = 1; i < BATCH_FILES; i++) {
+        snprintf(path, sizeof path, "f%u", i);
+        batched(lane, path, "text");
+    }
+    come_to_rest(lane);
+    assert_int_equal(lane->n_answers, 0);
+    assert_int_equal(receiver_unfinished(lane->receiver), BATCH_FILES - 1);
+    root_has(&lane->fixture, 0);
+    batched(lane, "last", "text");
+    await_rest(lane);
+    assert_int_equal(lane->n_answers, BATCH_FILES);
+    for (unsigned i = 1; i <= BATCH_FILES; i++)
+        assert_int_equal(answer_is(lane, i - 1, RECEIPT, i, XFER_OK)->size, 4);
+    root_has(&lane->fixture, BATCH_FILES);
+}
+
+static void test_many_bytes_are_a_batch(void **state)
+{
+    struct lane *lane = *state;
+    static char text[BATCH_BYTES + 1];
+
+    memset(text, 'x', BATCH_BYTES);
+    batched(lane, "a", "text");
+    batched(lane, "b", text);
+    await_rest(lane);
+    answer_is(lane, 0, RECEIPT, 1, XFER_OK);
+    answer_is(lane, 1, RECEIPT, 2, XFER_OK);
+}
+
+static void test_barrier_commits_and_is_answered_last(void **state)
+{
+    struct lane *lane = *state;
+
+    batched(lane, "a", "text");
+    batched(lane, "b", "text");
+    barrier(lane);
+    await_rest(lane);
+    assert_int_equal(lane->n_answers, 3);
+    answer_is(lane, 0, RECEIPT, 1, XFER_OK);
+    answer_is(lane, 1, RECEIPT, 2, XFER_OK);
+    assert_int_equal(answer_is(lane, 2, RECEIPT, 3, XFER_OK)->size, 0);
+    root_has(&lane->fixture, 2);
+}
+
+static void test_barrier_alone_is_answered(void **state)
+{
+    struct lane *lane = *state;
+
+    barrier(lane);
+    barrier(lane);
+    await_rest(lane);
+    answer_is(lane, 0, RECEIPT, 1, XFER_OK);
+    answer_is(lane, 1, RECEIPT, 2, XFER_OK);
+    root_has(&lane->fixture, 0);
+}
+
+static void test_barrier_that_is_given_up_commits_all_the_same(void **state)
+{
+    struct lane *lane = *state;
+
+    batched(lane, "a", "text");
+    tree_meta(lane, WIRE_KIND_BARRIER, ".", 0, SYNC_DEFAULT);
+    end(lane);
+    abort_file(lane, XFER_CANCELLED);
+    await_rest(lane);
+    answer_is(lane, 0, RECEIPT, 1, XFER_OK);
+    answer_is(lane, 1, RECEIPT, 2, XFER_CANCELLED);
+}
+
+static void test_data_of_a_barrier_is_refused(void **state)
+{
+    struct lane *lane = *state;
+
+    tree_meta(lane, WIRE_KIND_BARRIER, ".", 0, SYNC_DEFAULT);
+    data(lane, "x", 1);
+    end(lane);
+    commit(lane, "x", 1);
+    await_rest(lane);
+    answer_is(lane, 0, REFUSAL, 1, XFER_SOURCE_CHANGED);
+    answer_is(lane, 1, RECEIPT, 1, XFER_SOURCE_CHANGED);
+}
+
+static void test_file_of_no_batch_commits_those_before_it(void **state)
+{
+    static const enum sync_mode modes[] = {SYNC_FILE, SYNC_NONE};
+    struct lane *lane = *state;
+
+    for (unsigned i = 0; i < 2; i++) {
+        batched(lane, "a", "text");
+        tree_meta(lane, WIRE_KIND_FILE, "b", 3, modes[i]);
+        data(lane, "abc", 3);
+        end(lane);
+        commit(lane, "abc", 3);
+        await_rest(lane);
+        answer_is(lane, 2 * i, RECEIPT, 2 * i + 1, XFER_OK);
+        answer_is(lane, 2 * i + 1, RECEIPT, 2 * i + 2, XFER_OK);
+    }
+}
+
+static void test_abort_commits_those_before_it(void **state)
+{
+    struct lane *lane = *state;
+
+    batched(lane, "a", "text");
+    tree_meta(lane, WIRE_KIND_FILE, "b", 3, SYNC_BATCH);
+    end(lane);
+    abort_file(lane, XFER_CANCELLED);
+    await_rest(lane);
+    answer_is(lane, 0, RECEIPT, 1, XFER_OK);
+    answer_is(lane, 1, RECEIPT, 2, XFER_CANCELLED);
+    root_has(&lane->fixture, 1);
+}
+
+static void test_failure_in_a_batch_waits_for_its_turn(void **state)
+{
+    struct lane *lane = *state;
+
+    assert_int_equal(mkdir(at(lane, "dir"), 0755), 0);
+    batched(lane, "a", "text");
+    batched(lane, "dir", "text");
+    tree_meta(lane, WIRE_KIND_FILE, "b", 3, SYNC_BATCH);
+    data(lane, "abc", 3);
+    end(lane);
+    commit(lane, "abd", 3);
+    come_to_rest(lane);
+    assert_int_equal(lane->n_answers, 0);
+    barrier(lane);
+    await_rest(lane);
+    answer_is(lane, 0, RECEIPT, 1, XFER_OK);
+    answer_is(lane, 1, RECEIPT, 2, XFER_IS_DIRECTORY);
+    answer_is(lane, 2, RECEIPT, 3, XFER_DIGEST_MISMATCH);
+    answer_is(lane, 3, RECEIPT, 4, XFER_OK);
+    root_has(&lane->fixture, 2);
+}
+
+static void test_failure_with_nothing_before_it_is_told_at_once(void **state)
+{
+    struct lane *lane = *state;
+
+    assert_int_equal(mkdir(at(lane, "dir"), 0755), 0);
+    batched(lane, "dir", "text");
+    await_rest(lane);
+    answer_is(lane, 0, RECEIPT, 1, XFER_IS_DIRECTORY);
+}
+
+static void test_name_that_is_taken_fails_that_file_alone(void **state)
+{
+    struct lane *lane = *state;
+
+    batched(lane, "a", "text");
+    batched(lane, "b", "text");
+    come_to_rest(lane);
+    assert_int_equal(mkdir(at(lane, "a"), 0755), 0);
+    barrier(lane);
+    await_rest(lane);
+    assert_string_equal(answer_is(lane, 0, RECEIPT, 1, XFER_IS_DIRECTORY)->error.path,
+                        at(lane, "a"));
+    answer_is(lane, 1, RECEIPT, 2, XFER_OK);
+}
+
+static void test_batch_of_a_silent_sender_is_committed(void **state)
+{
+    struct lane *lane = *state;
+
+    batched(lane, "a", "text");
+    batched(lane, "b", "text");
+    await_answers(lane, 2);
+    answer_is(lane, 0, RECEIPT, 1, XFER_OK);
+    answer_is(lane, 1, RECEIPT, 2, XFER_OK);
+    await_rest(lane);
+}
+
+static void test_full_window_is_committed(void **state)
+{
+    struct lane *lane = *state;
+    struct receiver_batch batch = {2 * XFER_LANE_FILES_MAX, BATCH_BYTES * XFER_LANE_FILES_MAX};
+    char path[16];
+
+    receiver_destroy(lane->receiver);
+    lane->receiver = receiver_create(lane->fixture.store, lane->pool, lane->loop, &batch, &out,
+                                     lane, &(struct xfer_error){0});
+    for (unsigned i = 1; i <= XFER_LANE_FILES_MAX; i++) {
+        snprintf(path, sizeof path, "f%u", i);
+        batched(lane, path, "text");
+    }
+    await_rest(lane);
+    assert_int_equal(lane->n_answers, XFER_LANE_FILES_MAX);
+    for (unsigned i = 1; i <= XFER_LANE_FILES_MAX; i++)
+        answer_is(lane, i - 1, RECEIPT, i, XFER_OK);
+}
+
+static void test_destroy_forgets_what_waits_for_its_batch(void **state)
+{
+    struct lane *lane = *state;
+
+    make_file(at(lane, "old"), "old");
+    batched(lane, "a", "text");
+    batched(lane, "old", "text");
+    come_to_rest(lane);
+    receiver_destroy(lane->receiver);
+    lane->receiver = NULL;
+    assert_int_equal(lane->n_answers, 0);
+    holds(at(lane, "old"), "old");
+    root_has(&lane->fixture, 1);
+}
+
 /* ---- the end ---- */
 
 static void destroy_in_the_middle(struct lane *lane)
@@ -1403,6 +1655,20 @@ int main(void)
         LANE_TEST(test_verdict_with_a_wrong_number_breaks_the_lane),
         LANE_TEST(test_garbage_breaks_the_lane),
         LANE_TEST(test_too_many_unanswered_files_break_the_lane),
+        LANE_TEST(test_files_of_a_batch_wait_for_each_other),
+        LANE_TEST(test_many_bytes_are_a_batch),
+        LANE_TEST(test_barrier_commits_and_is_answered_last),
+        LANE_TEST(test_barrier_alone_is_answered),
+        LANE_TEST(test_barrier_that_is_given_up_commits_all_the_same),
+        LANE_TEST(test_data_of_a_barrier_is_refused),
+        LANE_TEST(test_file_of_no_batch_commits_those_before_it),
+        LANE_TEST(test_abort_commits_those_before_it),
+        LANE_TEST(test_failure_in_a_batch_waits_for_its_turn),
+        LANE_TEST(test_failure_with_nothing_before_it_is_told_at_once),
+        LANE_TEST(test_name_that_is_taken_fails_that_file_alone),
+        LANE_TEST(test_batch_of_a_silent_sender_is_committed),
+        LANE_TEST(test_full_window_is_committed),
+        LANE_TEST(test_destroy_forgets_what_waits_for_its_batch),
         LANE_TEST(test_destroy_removes_what_is_unfinished),
         LANE_TEST(test_destroy_forgets_what_is_held_back),
         LANE_TEST(test_destroy_lets_a_decided_file_finish),
