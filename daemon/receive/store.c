@@ -24,6 +24,7 @@
 
 #include "daemon/log.h"
 #include "daemon/receive/store_as.h"
+#include "daemon/receive/store_dir.h"
 #include "daemon/receive/store_impl.h"
 #include "daemon/receive/store_path.h"
 #include "daemon/receive/store_sweep.h"
@@ -301,7 +302,8 @@ struct store *store_open(const struct store_options *options, double lock_wait,
     store->syncfs_tells = syncfs_tells();
     store->names = store_names_create();
     store->as = store_as_kept_create();
-    if (store->names == NULL || store->as == NULL) {
+    store->dirs = store_dirs_create();
+    if (store->names == NULL || store->as == NULL || store->dirs == NULL) {
         error_set(err, XFER_NO_RESOURCES, "receiving root: no memory");
         goto failed;
     }
@@ -333,6 +335,7 @@ void store_close(struct store *store)
         close(store->lock_fd); /* last: it lets others in */
     store_names_destroy(store->names);
     store_as_kept_destroy(store->as);
+    store_dirs_destroy(store->dirs);
     free(store);
 }
 

@@ -42,6 +42,7 @@ struct dirs {
         ino_t ino;
     } known[DIRS_MAX];
     const struct store_file *through[DIRS_MAX]; /* whose parent it is */
+    const struct store_dir *last;
 };
 
 static void empty(struct store_batch *batch)
@@ -129,20 +130,16 @@ static struct store_file *sync_content(struct store_file *file, const struct xfe
 }
 
 /* As whom it is stored. */
-static int name(const struct store_batch *batch, struct store_file *file, struct xfer_error *err)
+static int name(struct store_file *file, struct xfer_error *err)
 {
-    struct stat st;
-
     if (store_file_name(file, err) != 0)
         return -1;
-    file->apart = !batch->store->syncfs_tells || fstat(file->parent.fd, &st) != 0 ||
-                  st.st_dev != batch->store->dev;
+    file->apart = store_file_is_apart(file);
     return 0;
 }
 
 /* As *now, which becomes as whom it is stored: a change of identity takes longer than a name. */
-static struct store_file *give_name(const struct store_batch *batch, struct store_file *file,
-                                    const struct identity **now)
+static struct store_file *give_name(struct store_file *file, const struct identity **now)
 {
     struct xfer_error err, why;
 
@@ -156,7 +153,7 @@ static struct store_file *give_name(const struct store_batch *batch, struct stor
         }
         *now = file->who;
     }
-    if (name(batch, file, &why) != 0) {
+    if (name(file, &why) != 0) {
         store_file_blame(file->store, file->path, &why);
         file->told(file->user, NULL, &why);
         store_file_discard(file);
@@ -170,8 +167,10 @@ static void add_dir(struct dirs *dirs, const struct store_file *file)
     struct stat st;
     unsigned i;
 
-    if (dirs->too_many || fstat(file->parent.fd, &st) != 0)
+    if (dirs->too_many || (file->parent.shared != NULL && file->parent.shared == dirs->last) ||
+        fstat(file->parent.fd, &st) != 0)
         return;
+    dirs->last = file->parent.shared;
     for (i = dirs->n; i > 0; i--)
         if (dirs->known[i - 1].ino == st.st_ino && dirs->known[i - 1].dev == st.st_dev)
             return;
@@ -237,7 +236,7 @@ void store_batch_commit(struct store_batch *batch)
             file = sync_content(file, lost);
         }
         if (file != NULL)
-            file = give_name(batch, file, &now);
+            file = give_name(file, &now);
         if (file == NULL)
             continue;
         if (!file->apart)

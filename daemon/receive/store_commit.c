@@ -15,6 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "daemon/receive/store_dir.h"
 #include "daemon/receive/store_kind.h"
 #include "daemon/receive/store_meta.h"
 
@@ -278,15 +279,25 @@ static int commit(struct store_file *file, const struct wire_verdict *verdict,
     return -1;
 }
 
+/* A temporary is either in the directory that it is for or where a rename reaches that. */
+bool store_file_is_apart(const struct store_file *file)
+{
+    const struct store *store = file->store;
+    struct stat st;
+
+    if (!store->syncfs_tells)
+        return true;
+    if (file->parent.shared != NULL)
+        return store_dir_device(file->parent.shared) != store->dev;
+    return fstat(file->parent.fd, &st) != 0 || st.st_dev != store->dev;
+}
+
 static int prepare_for_batch(struct store_file *file, const struct wire_verdict *verdict,
                              struct xfer_error *err)
 {
-    struct stat st;
-
     if (prepare(file, verdict, err) != 0)
         return -1;
-    file->apart =
-        !file->store->syncfs_tells || fstat(file->fd, &st) != 0 || st.st_dev != file->store->dev;
+    file->apart = store_file_is_apart(file);
     return file->apart ? 0 : close_early(file, err);
 }
 

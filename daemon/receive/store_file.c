@@ -182,6 +182,8 @@ int store_file_reach(struct store_file *file, struct xfer_error *err)
     if (!file->resumable && store->queue[0] != '\0' &&
         atomic_load_explicit(&store->kept, memory_order_relaxed))
         store_partial_drop(store, &file->area, file->job, file->file);
+    if (file->tree)
+        return store_path_share(store, file->job, file->path, &file->parent, err);
     return store_path_open(store, file->path, STORE_PATH_REACH, &file->parent, err);
 }
 

@@ -38,6 +38,7 @@ struct store_file {
     uint64_t whole;        /* bytes that it will have */
     uint64_t size;         /* bytes so far */
     uint64_t preallocated; /* up to which byte disk was asked for */
+    bool tree;             /* others of its job go where it goes */
     bool resumable;        /* of a size that makes a partial file worth keeping */
     bool stored;           /* it is the file under the final name already: fd only reads */
     struct stat seen;      /* of such a file, when it was offered */
@@ -123,6 +124,8 @@ void store_file_discard(struct store_file *file);
 int store_file_name(struct store_file *file, struct xfer_error *err);
 /* What gives it its name and, of a directory, what it has itself: to the disk. */
 int store_file_sync_above(const struct store_file *file, struct xfer_error *err);
+/* Is it on another file system than the root, or is a sync of that not to be relied on? */
+bool store_file_is_apart(const struct store_file *file);
 /* Its directory could not be synced. */
 void store_file_unname(const struct store_file *file);
 

@@ -25,6 +25,7 @@
 #define STORE_BESIDE_PREFIX ".xfer-"
 
 struct store_as_kept;
+struct store_dirs;
 struct store_names;
 
 struct store_mount { /* two directories with the same can rename into each other, as far as can be
@@ -53,6 +54,7 @@ struct store {
     enum sync_mode sync;
     struct store_names *names;
     struct store_as_kept *as;
+    struct store_dirs *dirs;
     unsigned dir_mode;
     bool dir_mode_given;
     int file_mode;

@@ -85,6 +85,7 @@ static struct store_file *create(struct store *store, const struct wire_meta *me
     file->job = meta->job;
     file->file = meta->file;
     file->whole = meta->size;
+    file->tree = meta->tree;
     file->resumable =
         meta->kind == WIRE_KIND_FILE && meta->size >= store->resume_min && store->queue[0] != '\0';
     file->offer.kind = WIRE_OFFER_NOTHING;

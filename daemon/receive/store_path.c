@@ -23,6 +23,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "daemon/receive/store_dir.h"
 #include "daemon/work/identity.h"
 
 #define OPEN_DIR (O_PATH | O_DIRECTORY | O_CLOEXEC)
@@ -202,6 +203,29 @@ int store_path_open(struct store *store, const char *path, enum store_path_mode 
     }
 }
 
+int store_path_share(struct store *store, uint64_t job, const char *path,
+                     struct store_parent *parent, struct xfer_error *err)
+{
+    const char *slash = strrchr(path, '/'), *p;
+    struct store_dir *dir;
+
+    if (slash == NULL)
+        return store_path_open(store, path, STORE_PATH_REACH, parent, err);
+    dir = store_dirs_get(store->dirs, job, path, (size_t)(slash - path));
+    if (dir != NULL) {
+        *parent = (struct store_parent){
+            .fd = store_dir_fd(dir), .name = slash + 1, .depth = 1, .shared = dir};
+        for (p = path; p < slash; p++)
+            parent->depth += *p == '/';
+        return 0;
+    }
+    if (store_path_open(store, path, STORE_PATH_REACH, parent, err) != 0)
+        return -1;
+    if (!parent->missing)
+        parent->shared = store_dirs_add(store->dirs, job, path, (size_t)(slash - path), parent->fd);
+    return 0;
+}
+
 bool store_path_gone(const struct store_parent *parent)
 {
     struct stat st;
@@ -219,8 +243,11 @@ void store_path_pause(int tries)
 
 void store_path_close(const struct store *store, struct store_parent *parent)
 {
-    if (parent->fd >= 0 && parent->fd != store->root_fd)
+    if (parent->shared != NULL)
+        store_dir_put(parent->shared);
+    else if (parent->fd >= 0 && parent->fd != store->root_fd)
         close(parent->fd);
+    parent->shared = NULL;
     parent->fd = -1;
 }
 

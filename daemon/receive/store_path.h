@@ -16,7 +16,8 @@ struct store_parent {
     unsigned depth;   /* directories between the root and the name: 0 when the parent is the root */
     unsigned made;    /* how many of these, the last ones, were made on the way */
     const char *name; /* the last component; points into the path */
-    bool missing;     /* fd is the last directory that is there, name all that follows */
+    struct store_dir *shared; /* whose fd it is; NULL: its own */
+    bool missing;             /* fd is the last directory that is there, name all that follows */
 };
 
 /* What about directories on the way that are missing? */
@@ -31,6 +32,10 @@ enum store_path_mode {
  * symbolic link on the way, XFER_NOT_DIRECTORY for what else is no directory. */
 int store_path_open(struct store *store, const char *path, enum store_path_mode mode,
                     struct store_parent *parent, struct xfer_error *err);
+
+/* The same as far as it is there (STORE_PATH_REACH), shared with other files of a tree. */
+int store_path_share(struct store *store, uint64_t job, const char *path,
+                     struct store_parent *parent, struct xfer_error *err);
 
 void store_path_close(const struct store *store, struct store_parent *parent); /* twice is fine */
 

@@ -322,6 +322,81 @@ static void test_workers_in_the_same_new_directories_do_not_disturb_each_other(v
     assert_int_equal(temporaries(f), 0);
 }
 
+/* ---- files of a tree, which share their directory ---- */
+
+static int put_in_tree(struct fixture *f, uint64_t job, const char *path, const char *text,
+                       struct xfer_error *err)
+{
+    struct wire_meta meta;
+
+    meta_of(&meta, path, strlen(text));
+    meta.job = job;
+    meta.tree = true;
+    return put(f->store, &meta, text, strlen(text), err);
+}
+
+static void test_tree_makes_a_directory_again_that_was_removed(void **state)
+{
+    struct fixture *f = *state;
+    struct xfer_error err = XFER_ERROR_INIT;
+
+    assert_int_equal(mkdir(in_root(f, "d"), 0755), 0);
+    assert_int_equal(put_in_tree(f, 1000, "d/a", "first", &err), 0);
+    assert_int_equal(unlink(in_root(f, "d/a")), 0);
+    assert_int_equal(rmdir(in_root(f, "d")), 0);
+    assert_int_equal(put_in_tree(f, 1000, "d/b", "second", &err), 0);
+    holds(in_root(f, "d/b"), "second");
+}
+
+static void test_tree_of_another_job_goes_to_the_directory_of_that_name(void **state)
+{
+    struct fixture *f = *state;
+    struct xfer_error err = XFER_ERROR_INIT;
+    char from[2 * PATH_MAX];
+
+    assert_int_equal(mkdir(in_root(f, "d"), 0755), 0);
+    assert_int_equal(put_in_tree(f, 1000, "d/a", "first", &err), 0);
+    snprintf(from, sizeof from, "%s", in_root(f, "d"));
+    assert_int_equal(rename(from, in_root(f, "moved")), 0);
+    assert_int_equal(mkdir(in_root(f, "d"), 0755), 0);
+    assert_int_equal(put_in_tree(f, 1001, "d/a", "second", &err), 0);
+    holds(in_root(f, "d/a"), "second");
+    holds(in_root(f, "moved/a"), "first");
+}
+
+static void test_tree_of_another_job_follows_no_link_that_came(void **state)
+{
+    struct fixture *f = *state;
+    struct xfer_error err = XFER_ERROR_INIT;
+    char from[2 * PATH_MAX];
+
+    assert_int_equal(mkdir(in_root(f, "d"), 0755), 0);
+    assert_int_equal(put_in_tree(f, 1000, "d/a", "first", &err), 0);
+    snprintf(from, sizeof from, "%s", in_root(f, "d"));
+    assert_int_equal(rename(from, in_root(f, "moved")), 0);
+    assert_int_equal(symlink("moved", from), 0);
+    assert_int_equal(put_in_tree(f, 1001, "d/b", "second", &err), -1);
+    assert_int_equal(err.code, XFER_UNSAFE_PATH);
+}
+
+static void test_many_directories_of_a_tree_in_turn(void **state)
+{
+    struct fixture *f = *state;
+    struct xfer_error err = XFER_ERROR_INIT;
+    char path[64], text[16];
+
+    for (unsigned i = 0; i < 100; i++) {
+        snprintf(path, sizeof path, "d%u/e%u/f%u", i % 20, i % 5, i);
+        snprintf(text, sizeof text, "%u", i);
+        assert_int_equal(put_in_tree(f, 1000, path, text, &err), 0);
+    }
+    for (unsigned i = 0; i < 100; i++) {
+        snprintf(path, sizeof path, "d%u/e%u/f%u", i % 20, i % 5, i);
+        snprintf(text, sizeof text, "%u", i);
+        holds(in_root(f, path), text);
+    }
+}
+
 #define PATH_TEST(name) \
     {                   \
 #name, name     \
@@ -347,6 +422,10 @@ static const struct {
     PATH_TEST(test_longest_path_is_stored),
     PATH_TEST(test_long_names_all_the_way_are_stored),
     PATH_TEST(test_longest_path_aborted_leaves_nothing),
+    PATH_TEST(test_tree_makes_a_directory_again_that_was_removed),
+    PATH_TEST(test_tree_of_another_job_goes_to_the_directory_of_that_name),
+    PATH_TEST(test_tree_of_another_job_follows_no_link_that_came),
+    PATH_TEST(test_many_directories_of_a_tree_in_turn),
     PATH_TEST(test_workers_in_the_same_new_directories_do_not_disturb_each_other),
 };
 
