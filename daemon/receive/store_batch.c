@@ -91,6 +91,9 @@ void store_batch_destroy(struct store_batch *batch)
 void store_batch_hold(struct store_batch *batch, struct store_file *file, store_batch_told *told,
                       void *user)
 {
+    /* as large as all the rest of it */
+    XXH3_freeState(file->digest);
+    file->digest = NULL;
     file->told = told;
     file->user = user;
     file->next = NULL;
