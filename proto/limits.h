@@ -69,7 +69,7 @@
 #define XFER_CHUNK_MIN       (4 * 1024)
 #define XFER_CHUNK_MAX       (16 * 1024 * 1024)
 #define XFER_RING_CHUNKS     8                  /* chunk buffers of a lane, on either side */
-#define XFER_LANE_FILES_MAX  32                 /* files of a lane that await their receipt */
+#define XFER_LANE_FILES_MAX  1024               /* files of a lane that await their receipt */
 #define XFER_LANE_AHEAD_MAX  32                 /* files opened for a lane */
 #define XFER_MESSAGE_MAX     (16 * 1024)        /* any message that is not data */
 #define XFER_RING_MEMORY_MAX ((int64_t)1 << 30) /* chunk buffers of all lanes of one rank */
