@@ -260,16 +260,23 @@ static inline void fake_refuse(struct lane *lane, uint64_t seq, const struct xfe
 }
 
 /* The receipt that the last verdict deserves: stored as it says, or its own error back. */
-static inline void fake_receipt(struct lane *lane)
+static inline void fake_receipt_of(struct lane *lane, struct wire_receipt receipt)
 {
     unsigned char msg[XFER_MESSAGE_MAX];
-    struct wire_receipt receipt = {.seq = lane->verdict.seq, .error = lane->verdict.error};
+
+    receipt.seq = lane->verdict.seq;
+    receipt.error = lane->verdict.error;
 
     if (lane->verdict.kind == WIRE_COMMIT) {
         receipt.size = lane->verdict.size;
         memcpy(receipt.digest, lane->verdict.digest, XFER_DIGEST_SIZE);
     }
     lane->events->receipt(lane->user, msg, wire_receipt_encode(&receipt, msg));
+}
+
+static inline void fake_receipt(struct lane *lane)
+{
+    fake_receipt_of(lane, (struct wire_receipt){.seq = 0});
 }
 
 #endif

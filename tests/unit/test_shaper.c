@@ -330,6 +330,25 @@ static void the_rate_of_a_file_is_not_that_of_the_next(void **state)
     assert_int_equal(shaper_take(&rig.shaper, &rig.flows[0], CHUNK, rig.now), CHUNK);
 }
 
+static void several_files_share_the_rate_of_a_job(void **state)
+{
+    struct bucket job;
+
+    (void)state;
+    start(0);
+    shaper_bucket_init(&job, 10e6, rig.now);
+    for (unsigned i = 0; i < 2; i++) {
+        shaper_flow_begin(&rig.flows[i], 0, &job, rig.now);
+        rig.wants[i] = CHUNK;
+        pump(i);
+    }
+    run(3);
+    assert_near(rig.sent[0] + rig.sent[1], 29e6, 32.1e6);
+    assert_near(rig.sent[0], 13e6, 18e6);
+    begin(2, 0); /* of another job */
+    assert_int_equal(shaper_take(&rig.shaper, &rig.flows[2], CHUNK, rig.now), CHUNK);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -350,6 +369,7 @@ int main(void)
         cmocka_unit_test(a_rate_of_its_own_holds_up_no_other),
         cmocka_unit_test(both_rates_hold),
         cmocka_unit_test(the_rate_of_a_file_is_not_that_of_the_next),
+        cmocka_unit_test(several_files_share_the_rate_of_a_job),
     };
 
     return cmocka_run_group_tests_name("shaper", tests, NULL, NULL);

@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <time.h>
@@ -1234,6 +1235,211 @@ static void large_files_that_wait_take_no_room(void **state)
     assert_int_equal(sender_room(rig.sender), room - 1);
 }
 
+/* ---- what trees need ---- */
+
+static struct outcome *start_request(struct send_request request)
+{
+    struct outcome *o = &rig.outcomes[rig.n++];
+    struct xfer_error err = XFER_ERROR_INIT;
+
+    request.job = rig.n;
+    request.handle_fd = -1;
+    if (!request.dest)
+        request.dest = "dest";
+    rig.inside = true;
+    o->send = sender_start(rig.sender, &request, &events, o, &err);
+    rig.inside = false;
+    assert_non_null(o->send);
+    return o;
+}
+
+static struct outcome *start_of_tree(const char *path, enum sync_mode sync)
+{
+    return start_request((struct send_request){.source = path, .sync = sync, .tree = true});
+}
+
+static void what_is_no_file_goes_without_being_opened(void **state)
+{
+    struct stat st = {.st_mode = S_IFDIR | 01755,
+                      .st_size = 4096,
+                      .st_uid = 11,
+                      .st_gid = 12,
+                      .st_mtim = {.tv_sec = -7, .tv_nsec = 9}};
+    struct outcome *o = start_request((struct send_request){
+        .kind = WIRE_KIND_DIRECTORY, .st = &st, .preserve = PRESERVE_ALL, .tree = true});
+
+    (void)state;
+    assert_true(said(0, "MEV"));
+    assert_int_equal(lane(0)->meta.kind, WIRE_KIND_DIRECTORY);
+    assert_int_equal(lane(0)->meta.mode, 01755);
+    assert_int_equal(lane(0)->meta.size, 0);
+    assert_int_equal(lane(0)->meta.mtime_sec, -7);
+    assert_int_equal(lane(0)->meta.mtime_nsec, 9);
+    assert_int_equal(lane(0)->meta.file_uid, 11);
+    assert_int_equal(lane(0)->meta.file_gid, 12);
+    assert_int_equal(lane(0)->meta.preserve, PRESERVE_ALL);
+    assert_true(lane(0)->meta.tree);
+    fake_receipt(lane(0));
+    WAIT(o->done);
+    assert_int_equal(o->result.error.code, XFER_OK);
+}
+
+static void links_have_targets(void **state)
+{
+    struct stat st = {.st_mode = S_IFLNK | 0777, .st_size = 2};
+
+    (void)state;
+    start_request((struct send_request){.kind = WIRE_KIND_SYMLINK, .st = &st, .target = "to"});
+    assert_true(said(0, "MEV"));
+    assert_int_equal(lane(0)->meta.size, 0);
+    assert_string_equal(lane(0)->meta.target, "to");
+    start_request((struct send_request){.kind = WIRE_KIND_HARDLINK, .st = &st, .target = "d/f"});
+    assert_int_equal(lane(0)->meta.kind, WIRE_KIND_HARDLINK);
+    assert_string_equal(lane(0)->meta.target, "d/f");
+}
+
+static void directories_keep_their_order(void **state)
+{
+    struct stat st = {.st_mode = S_IFDIR | 0755};
+    char dest[16];
+
+    (void)state;
+    for (int i = 0; i < 5; i++) {
+        snprintf(dest, sizeof dest, "d%d", i);
+        start_request((struct send_request){.kind = WIRE_KIND_DIRECTORY, .st = &st, .dest = dest});
+        assert_string_equal(lane(0)->meta.path, dest);
+    }
+    assert_true(said(1, ""));
+}
+
+static void a_receipt_may_tell_of_warnings_and_that_nothing_changed(void **state)
+{
+    struct outcome *o = start_file(small_path, false, OVERWRITE_REPLACE);
+
+    (void)state;
+    WAIT(said(0, "MDEV"));
+    fake_receipt_of(lane(0), (struct wire_receipt){.unchanged = true, .warning = "no owner"});
+    WAIT(o->done);
+    assert_int_equal(o->result.error.code, XFER_OK);
+    assert_true(o->result.unchanged);
+    assert_string_equal(o->result.warning, "no owner");
+}
+
+static void one_that_may_be_there_is_compared_however_small(void **state)
+{
+    struct wire_go go = {.offer = WIRE_OFFER_STORED, .size = strlen(small), .block = 4096, .n = 1};
+    struct outcome *o = start_request((struct send_request){.source = small_path, .compare = true});
+
+    (void)state;
+    WAIT(said(0, "M"));
+    assert_true(lane(0)->meta.ask);
+    go.seq = lane(0)->meta.seq;
+    digest_of(small, strlen(small), go.digests[0]);
+    fake_go(lane(0), &go);
+    WAIT(said(0, "MSEV"));
+    assert_int_equal(lane(0)->start.offset, strlen(small));
+    fake_receipt(lane(0));
+    WAIT(o->done);
+    assert_int_equal(o->result.error.code, XFER_OK);
+    assert_int_equal(o->result.resumed, strlen(small));
+}
+
+static void files_of_a_tree_are_opened_together(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 5; i++)
+        start_of_tree(small_path, SYNC_NONE);
+    settle();
+    assert_true(said(0, ""));
+    sender_go(rig.sender);
+    WAIT(lane(0)->verdict.seq == 5);
+}
+
+static void one_of_them_that_fails_is_alone_with_that(void **state)
+{
+    struct outcome *o[3];
+
+    (void)state;
+    o[0] = start_of_tree(small_path, SYNC_NONE);
+    o[1] = start_of_tree("/nonexistent/file", SYNC_NONE);
+    o[2] = start_of_tree(empty_path, SYNC_NONE);
+    sender_go(rig.sender);
+    WAIT(o[1]->done && lane(0)->verdict.seq == 2);
+    assert_int_equal(o[1]->result.error.code, XFER_NO_SUCH_FILE);
+    assert_false(o[0]->done || o[2]->done);
+}
+
+static void a_sender_may_go_while_files_are_gathered(void **state)
+{
+    (void)state;
+    start_of_tree(small_path, SYNC_NONE);
+}
+
+static void held_back(unsigned n, enum sync_mode sync)
+{
+    for (unsigned i = 0; i < n; i++)
+        start_of_tree(small_path, sync);
+    sender_go(rig.sender);
+    WAIT(lane(0)->verdict.seq == n);
+}
+
+static void what_is_held_back_is_called_for(void **state)
+{
+    (void)state;
+    held_back(2, SYNC_BATCH);
+    sender_flush(rig.sender);
+    assert_true(said(0, "MDEVMDEVMEV"));
+    assert_int_equal(lane(0)->meta.kind, WIRE_KIND_BARRIER);
+    assert_string_equal(lane(0)->meta.path, ".");
+}
+
+static void so_it_is_where_the_receiver_decides_for_trees(void **state)
+{
+    (void)state;
+    held_back(1, SYNC_DEFAULT);
+    sender_flush(rig.sender);
+    assert_true(said(0, "MDEVMEV"));
+}
+
+static void what_is_not_held_back_is_not_called_for(void **state)
+{
+    (void)state;
+    held_back(1, SYNC_FILE);
+    sender_flush(rig.sender);
+    assert_true(said(0, "MDEV"));
+}
+
+static void nor_is_what_has_its_receipt(void **state)
+{
+    (void)state;
+    held_back(1, SYNC_BATCH);
+    fake_receipt(lane(0));
+    sender_flush(rig.sender);
+    assert_true(said(0, "MDEV"));
+}
+
+static void one_call_at_a_time_is_enough(void **state)
+{
+    (void)state;
+    held_back(1, SYNC_BATCH);
+    sender_flush(rig.sender);
+    sender_flush(rig.sender);
+    assert_true(said(0, "MDEVMEV"));
+    start_of_tree(small_path, SYNC_BATCH);
+    sender_go(rig.sender);
+    WAIT(said(0, "MDEVMEVMDEV"));
+    sender_flush(rig.sender); /* the first may come too early for that */
+    assert_true(said(0, "MDEVMEVMDEV"));
+    lane(0)->verdict = (struct wire_verdict){.seq = 1, .kind = WIRE_COMMIT, .size = strlen(small)};
+    digest_of(small, strlen(small), lane(0)->verdict.digest);
+    fake_receipt(lane(0));
+    lane(0)->verdict = (struct wire_verdict){.seq = 2, .kind = WIRE_COMMIT};
+    digest_of("", 0, lane(0)->verdict.digest);
+    fake_receipt(lane(0));
+    WAIT(said(0, "MDEVMEVMDEVMEV"));
+    assert_int_equal(lane(0)->meta.kind, WIRE_KIND_BARRIER);
+}
+
 static void phases_have_names(void **state)
 {
     (void)state;
@@ -1306,6 +1512,19 @@ int main(void)
         THREE(lanes_that_are_not_rid_of_an_aborted_file_are_avoided),
         THREE(a_lane_with_a_read_that_hangs_is_avoided),
         ONE(large_files_that_wait_take_no_room),
+        ONE(what_is_no_file_goes_without_being_opened),
+        ONE(links_have_targets),
+        THREE(directories_keep_their_order),
+        ONE(a_receipt_may_tell_of_warnings_and_that_nothing_changed),
+        ONE(one_that_may_be_there_is_compared_however_small),
+        ONE(files_of_a_tree_are_opened_together),
+        ONE(one_of_them_that_fails_is_alone_with_that),
+        ONE(a_sender_may_go_while_files_are_gathered),
+        ONE(what_is_held_back_is_called_for),
+        ONE(so_it_is_where_the_receiver_decides_for_trees),
+        ONE(what_is_not_held_back_is_not_called_for),
+        ONE(nor_is_what_has_its_receipt),
+        ONE(one_call_at_a_time_is_enough),
         cmocka_unit_test(phases_have_names),
     };
 
