@@ -96,17 +96,17 @@ static void plain(struct part *p, unsigned i)
         die(whole);
 }
 
-static void told(void *user, const struct xfer_error *err)
+static void told(void *user, const struct store_outcome *outcome, const struct xfer_error *err)
 {
     struct part *p = user;
 
-    if (err != NULL && p->failed++ == 0)
+    if (outcome == NULL && p->failed++ == 0)
         fprintf(stderr, "store_small: %s\n", err->text);
 }
 
 static void fails(struct part *p, const struct xfer_error *err)
 {
-    told(p, err);
+    told(p, NULL, err);
 }
 
 static void store(struct part *p, unsigned i, struct store_batch *batch)
@@ -137,7 +137,7 @@ static void store(struct part *p, unsigned i, struct store_batch *batch)
         store_abort(file, false);
         fails(p, &err);
     } else if (p->way != BATCH) {
-        if (store_commit(file, &verdict, &err) != 0)
+        if (store_commit(file, &verdict, NULL, &err) != 0)
             fails(p, &err);
     } else if (store_prepare(file, &verdict, &err) != 0) {
         fails(p, &err);

@@ -110,15 +110,15 @@ static int teardown(void **state)
     return 0;
 }
 
-static void told(void *user, const struct xfer_error *err)
+static void told(void *user, const struct store_outcome *outcome, const struct xfer_error *err)
 {
     struct one *one = user;
     struct rig *rig = one->rig;
 
     note('t');
     rig->told++;
-    rig->codes[one->number] = err != NULL ? err->code : XFER_OK;
-    if (err != NULL)
+    rig->codes[one->number] = outcome == NULL ? err->code : XFER_OK;
+    if (outcome == NULL)
         rig->last = *err;
 }
 
