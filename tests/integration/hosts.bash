@@ -49,7 +49,9 @@ make_hosts() {
     ip -n "$A" link set "va$id" up && ip -n "$B" link set "vb$id" up || return 1
     HOST_A=hosta$id HOST_B=hostb$id ROOT_B=$D/root-b
 
-    cp -a /etc "$D/etc-b"
+    # in memory: these are more than a thousand files
+    mkdir "$D/etc-b" && mount -t tmpfs tmpfs "$D/etc-b" || return 1
+    cp -a /etc/. "$D/etc-b"
     mkdir -p "$D/etc-b/xfer" "$D/home-b" "$D/tmp-b"
     printf '[store]\nroot = %s\nfile_mode = 0640\n' "$ROOT_B" >"$D/etc-b/xfer/xferd.conf"
     cat >"$D/agent" <<AGENT
