@@ -163,7 +163,7 @@ fails() {
     shift 2
     FAILURE=$(ctl --json -q "$@" 2>&1) || status=$?
     echo "exit $status: $FAILURE"
-    [ "$status" -eq "$exit_code" ] && [ "$(jq -r .error.data.name <<<"$FAILURE")" = "$name" ]
+    [ "$status" -eq "$exit_code" ] && [ "$(member name <<<"$FAILURE")" = "$name" ]
 }
 
 # error_field JQ-EXPRESSION: of the error that fails() has met, below its data
