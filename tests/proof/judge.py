@@ -10,6 +10,7 @@ import time
 from proof.client import Refused
 from proof.journal import ENDED
 from proof.sources import digests
+from proof.trees import TOP
 
 # Between the clocks of the journal and of the daemon, and for what takes its time.
 SLACK = 0.5
@@ -125,10 +126,18 @@ class Judge:
                     self.blame("untrue", "job %d was told to be %s, and is now %s" % (number, state, job["state"]))
                 elif state == "done" and seen and seen != digest:
                     self.blame("untrue", "job %d was done with %s, and is now with %s" % (number, seen, digest))
-            if job["state"] == "done":
+            if self.is_tree(job):
+                if job["state"] != "done":
+                    self.blame("lost", "the tree of job %d is %s: %s" % (number, job["state"], job["error"]))
+            elif job["state"] == "done":
                 self.check_done(job, digest)
             elif number in rows:
                 self.check_reason(job, rows[number])
+
+    @staticmethod
+    def is_tree(job):
+        """Its client judges what came of it."""
+        return job["dest"].startswith(TOP + "/")
 
     def source(self, job):
         return self.sources.by_path[job["source"]]
@@ -177,6 +186,8 @@ class Judge:
         content = {}  # path: (digest, job)
         perhaps = {}  # path: jobs that were cut off after it was last told what is there, and may have named their file
         for row in ordered:
+            if self.is_tree(self.jobs[row["id"]]):
+                continue
             self.replay(self.jobs[row["id"]], row, text(row["dest"]), content, perhaps)
         found = self.walk(content, perhaps)
         sums = digests([self.root + "/" + p for p in found])
@@ -254,7 +265,7 @@ class Judge:
         for base, dirs, names in os.walk(self.root):
             inside = os.path.relpath(base, self.root)
             if inside == ".":
-                dirs[:] = [d for d in dirs if d != ".xfer"]
+                dirs[:] = [d for d in dirs if d not in (".xfer", TOP)]
             elif inside not in ways:
                 if inside in unsure and not names:
                     self.note("directory of a job that was cut off")
@@ -276,7 +287,8 @@ class Judge:
         return counts
 
     def all(self, rows, integrity):
-        self.rows_cut_off = [r for r in rows.values() if r["id"] in self.jobs and self.cut_off(self.jobs[r["id"]])]
+        self.rows_cut_off = [r for r in rows.values() if r["id"] in self.jobs and self.cut_off(self.jobs[r["id"]])
+                            and not self.is_tree(self.jobs[r["id"]])]
         self.check_rows(rows, integrity)
         self.check_ends(rows)
         self.check_files(rows)

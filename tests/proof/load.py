@@ -68,7 +68,7 @@ class Mix:
 class Load:
     """All the clients."""
 
-    def __init__(self, daemon, xferctl, journal, sources, seed, clients):
+    def __init__(self, daemon, xferctl, journal, sources, seed, clients, trees=None):
         self.daemon = daemon
         self.xferctl = xferctl
         self.journal = journal
@@ -82,6 +82,9 @@ class Load:
                         for i in range(clients)]
         self.threads.append(threading.Thread(target=self.guard, args=(self.commands, random.Random("%s/ctl" % seed)), daemon=True))
         self.threads.append(threading.Thread(target=self.guard, args=(self.pauses, random.Random("%s/pauses" % seed)), daemon=True))
+        if trees:
+            self.threads.append(threading.Thread(target=self.guard, args=(lambda rng: trees.client(self.over, rng), random.Random("%s/trees" % seed)),
+                                                 daemon=True))
 
     def start(self):
         for t in self.threads:

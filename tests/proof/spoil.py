@@ -4,6 +4,7 @@ import copy
 import os
 
 from proof.judge import Judge
+from proof.trees import TOP
 
 
 class Spoiler:
@@ -40,7 +41,7 @@ class Spoiler:
     def stored(self):
         for base, dirs, names in os.walk(self.judge.root):
             if base == self.judge.root:
-                dirs[:] = [d for d in dirs if d != ".xfer"]
+                dirs[:] = [d for d in dirs if d not in (".xfer", TOP)]
             for name in sorted(names):
                 path = os.path.join(base, name)
                 if os.path.getsize(path) > 0:
@@ -87,7 +88,7 @@ class Spoiler:
 
     @staticmethod
     def some(again, state):
-        return next((n for n, j in again.jobs.items() if j["state"] == state), None)
+        return next((n for n, j in again.jobs.items() if j["state"] == state and not again.is_tree(j)), None)
 
     def row_gone(self, again, rows):
         number = self.some(again, "done")
