@@ -6,6 +6,7 @@
  * certain text in it, and fails the n-th of them, or all from the n-th on; or it sends the process
  * a signal there, and the call is made if that lets it live.
  */
+#include <dirent.h>
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -229,6 +230,27 @@ int mkdirat(int at, const char *name, mode_t mode)
     if (faccessat(at, name, F_OK, AT_SYMLINK_NOFOLLOW) != 0 && fails("mkdir", at, name))
         return -1;
     return NEXT(mkdirat)(at, name, mode);
+}
+
+int utimensat(int at, const char *name, const struct timespec times[2], int flags)
+{
+    if (fails("futimens", at, name))
+        return -1;
+    return NEXT(utimensat)(at, name, times, flags);
+}
+
+int fstatat(int at, const char *name, struct stat *st, int flags)
+{
+    if (fails("stat", at, name))
+        return -1;
+    return NEXT(fstatat)(at, name, st, flags);
+}
+
+struct dirent *readdir(DIR *dir)
+{
+    if (fails("readdir", dirfd(dir), NULL))
+        return NULL;
+    return NEXT(readdir)(dir);
 }
 
 int unlinkat(int at, const char *name, int flags)
