@@ -313,3 +313,26 @@ END
     ctl_as "$A,${many%,*}" send "$T/f" --to x
     only x
 }
+
+# ---- trees ----
+
+@test "a tree is read and stored with its user's rights: what others hide fails by name, the rest is the user's" {
+    local found
+    its_dir $A "$T/s" 755
+    its_dir $A "$T/s/d" 700
+    its $A "$T/s/d/mine" 5000
+    its $A "$T/s/open" 600 644
+    its $B "$T/s/hidden" 700
+    its_dir $B "$T/s/closed"
+    its $B "$T/s/closed/in" 10 644
+    ERROR=Incomplete STATUS=1 denied_to $A send "$T/s"
+    lies s/d/mine "$A:$A 600" "$T/s/d/mine"
+    lies s/d "$A:$A 700"
+    lies s "$A:$A 755"
+    found=$(jq -r '.errors[] | .name + " " + .path' <<<"$FAILURE" | sort)
+    [ "$found" = $'PermissionDenied closed\nPermissionDenied hidden' ]
+    only s s/d s/d/mine s/open
+    # the other user may read what is open to all, and gets nothing else
+    ERROR=Incomplete STATUS=1 denied_to $B send "$T/s" --to other
+    only s s/d s/d/mine s/open other other/hidden other/open other/closed other/closed/in
+}

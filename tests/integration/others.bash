@@ -35,13 +35,13 @@ ctl_as() {
     as "$who" "$D/xferctl" -s "$S" "$@"
 }
 
-# denied_to UID[,GROUP...] ARGUMENT...: xferctl of that user ends with 4 and PermissionDenied, or with the error that ERROR names. Sets FAILURE.
+# denied_to UID[,GROUP...] ARGUMENT...: xferctl of that user ends with 4 and PermissionDenied, or with what STATUS and ERROR name. Sets FAILURE.
 denied_to() {
     local who=$1 status=0
     shift
     FAILURE=$(ctl_as "$who" --json -q "$@" 2>&1) || status=$?
     echo "exit $status: $FAILURE"
-    [ "$status" -eq 4 ] && [ "$(jq -r .error.data.name <<<"$FAILURE")" = "${ERROR-PermissionDenied}" ]
+    [ "$status" -eq "${STATUS-4}" ] && [ "$(jq -r .error.data.name <<<"$FAILURE")" = "${ERROR-PermissionDenied}" ]
 }
 
 # its UID PATH BYTES [MODE]: a file of that user
