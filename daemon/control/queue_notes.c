@@ -202,12 +202,12 @@ bool queue_note(struct queue *q, struct job *job, const struct tree_note *note)
     job->errors += note->kind == TREE_ERROR;
     job->warnings += note->kind == TREE_WARNING;
     if (job->queue.last_note >= XFER_NOTES_MAX)
-        return true;
+        return !job->queue.notes_full;
     if (!job->queue.notes)
         job->queue.notes = calloc(BATCH, sizeof *job->queue.notes);
     copy = job->queue.notes ? &job->queue.notes[job->queue.n_notes] : NULL;
     if (!copy || !copy_note(copy, note))
-        return true;
+        return !job->queue.notes_full;
     copy->n = ++job->queue.last_note;
     show(job, copy);
     bytes = bytes_of(copy);
@@ -215,7 +215,9 @@ bool queue_note(struct queue *q, struct job *job, const struct tree_note *note)
     q->note_bytes += bytes;
     if (++job->queue.n_notes == BATCH || is_full(q, job))
         queue_notes_flush(q, job);
-    job->queue.notes_full = is_full(q, job);
+    /* who was told to wait does so until told again, whatever has been recorded meanwhile */
+    if (is_full(q, job))
+        job->queue.notes_full = true;
     return !job->queue.notes_full;
 }
 

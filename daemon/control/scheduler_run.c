@@ -290,7 +290,7 @@ static void on_tree_done(void *user, const struct tree_result *result)
     count_bytes(run, result->progress.bytes_done, result->progress.bytes_resumed);
     count_files(run, &result->progress);
     if (all_tried && !(job && job->dry_run))
-        s->counts.tree_bytes += result->progress.bytes_done;
+        s->counts.tree_bytes += result->progress.bytes_done - result->progress.bytes_resumed;
     if (run->stuck) {
         stuck_run_ended(run);
         return;

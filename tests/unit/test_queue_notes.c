@@ -388,6 +388,31 @@ static void who_makes_too_many_is_told_to_wait_until_they_are_recorded(void **st
     assert_int_equal(page.n, 3);
 }
 
+static void who_was_told_to_wait_is_told_when_that_is_over(void **state)
+{
+    struct xfer_error err = XFER_ERROR_INIT;
+    struct job *job = run_job();
+    char path[2048];
+
+    (void)state;
+    memset(path, 'x', sizeof path - 1);
+    path[sizeof path - 1] = '\0';
+    fake_db.hold = true;
+    for (int i = 0; i < 50; i++)
+        assert_true(note(job, TREE_PLAN, path));
+    assert_int_equal(queue_read_notes(rig.queue, job, true, 0, 1, on_page, NULL, &err), 0);
+    while (note(job, TREE_PLAN, path))
+        ;
+    fake_db_commit_one(); /* these 50: there is room again, but not much */
+    assert_int_equal(fake_db.n_notes, 50);
+    assert_int_equal(rig.room, 0);
+    assert_false(note(job, TREE_PLAN, "a"));
+    fake_db_commit();
+    assert_int_equal(rig.room, 1);
+    assert_true(note(job, TREE_PLAN, "b"));
+    fake_db.hold = false;
+}
+
 static void one_that_had_to_wait_may_end(void **state)
 {
     struct job *job = run_job();
@@ -436,6 +461,7 @@ int main(void)
         TEST(after_a_restart_the_first_notes_are_brought_back_when_asked_for),
         TEST(of_many_jobs_that_have_ended_only_the_last_keep_them_in_memory),
         TEST(who_makes_too_many_is_told_to_wait_until_they_are_recorded),
+        TEST(who_was_told_to_wait_is_told_when_that_is_over),
         TEST(one_that_had_to_wait_may_end),
         TEST(beyond_the_maximum_they_are_only_counted),
     };

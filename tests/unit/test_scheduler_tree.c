@@ -190,7 +190,7 @@ static void its_counters_are_those_of_the_job(void **state)
     assert_false(job->walking);
     end_tree(job, (struct tree_result){.progress = p});
     assert_int_equal(scheduler_counts(rig.scheduler)->tree_files, 7);
-    assert_int_equal(scheduler_counts(rig.scheduler)->tree_bytes, 100);
+    assert_int_equal(scheduler_counts(rig.scheduler)->tree_bytes, 60);
 }
 
 static void a_dry_run_stores_nothing_that_could_be_counted(void **state)
