@@ -56,6 +56,13 @@ static int parse_number(const char *text, long min, long max, int64_t *number)
     return 0;
 }
 
+/* What means something else than a pattern to rsync's options of these names. */
+static bool is_rule(const char *pattern)
+{
+    return strcmp(pattern, "!") == 0 ||
+           ((pattern[0] == '+' || pattern[0] == '-') && pattern[1] == ' ');
+}
+
 /* --include and --exclude in their order, as rules. */
 static int make_filter(const struct arguments *args, struct control_strings *filter,
                        struct xfer_error *err)
@@ -69,6 +76,10 @@ static int make_filter(const struct arguments *args, struct control_strings *fil
 
         if (!include && strcmp(given->spec->name, "exclude") != 0)
             continue;
+        if (is_rule(given->value))
+            return error_set(err, XFER_USAGE,
+                             "--%s is a pattern, not a rule: '%s' (in rsync it would be one)",
+                             given->spec->name, given->value);
         list = realloc(filter->list, (filter->n + 1) * sizeof(*list));
         if (!list)
             return error_set(err, XFER_NO_RESOURCES, "no memory");
@@ -106,7 +117,7 @@ static int parse_options(struct ctl *ctl, const struct arguments *args,
     params->dry_run = arguments_option(args, "dry-run") != NULL;
     if ((value = arguments_option(args, "preserve")) &&
         preserve_parse(value, &params->preserve, &err))
-        return ctl_usage(ctl, "--preserve: %s", err.text);
+        return ctl_usage(ctl, "--%s", err.text); /* which names it */
     if (make_filter(args, &params->filter, &err))
         return ctl_fail(ctl, &err);
     if ((value = arguments_option(args, "sync"))) {

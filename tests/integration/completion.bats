@@ -82,7 +82,7 @@ every_option() {
 every_value() {
     local command option value lines=() n=0
     for command in $(commands); do
-        for option in $("$XFERCTL" help "$command" | sed -nE 's/^ .* (--[a-z-]+) (MODE|WHEN|STATE) .*/\1/p'); do
+        for option in $("$XFERCTL" help "$command" | sed -nE 's/^ .* (--[a-z-]+) (MODE|WHEN|STATE|LIST) .*/\1/p'); do
             lines+=("xferctl $command $option " "xferctl $command $option=")
         done
     done
@@ -110,10 +110,15 @@ jobs_that_fit() {
     ended=$(sorted <<<"$DONE $FAILED $CANCELLED $QUEUED")
     failed=$(sorted <<<"$FAILED $CANCELLED $QUEUED")
     complete "$1" "xferctl -s $S wait " "xferctl wait --socket=$S " "xferctl --socket $S cancel " "xferctl -s $S --json watch $QUEUED " \
-        "xferctl -s $S status " "xferctl -s $S retry " "xferctl -s $S status 1 " "xferctl -s $S list " >found
-    printf '%s\n' "$QUEUED" "$QUEUED" "$QUEUED" "$QUEUED" "$ended" "$failed" '' '' >wanted
+        "xferctl -s $S status " "xferctl -s $S errors " "xferctl -s $S retry " "xferctl -s $S status 1 " "xferctl -s $S list " >found
+    printf '%s\n' "$QUEUED" "$QUEUED" "$QUEUED" "$QUEUED" "$ended" "$ended" "$failed" '' '' >wanted
     diff found wanted
     XFER_SOCKET=$S offers "$1" 'xferctl wait ' "$QUEUED"
+}
+
+lists_word_by_word() {
+    complete "$1" 'xferctl send --preserve mode,sp' 'xferctl send --preserve=+owner,+a' >found
+    printf '%s\n' 'mode,sparse' '+owner,+acl' | diff <(sed 's/^sparse$/mode,sparse/; s/^+acl$/+owner,+acl/' found) -
 }
 
 nothing_without_a_daemon() {
@@ -165,6 +170,10 @@ xferd_too() {
     every_value bash
 }
 
+@test "bash completes a list word by word" {
+    lists_word_by_word bash
+}
+
 @test "bash completes jobs, those that fit" {
     jobs_that_fit bash
 }
@@ -201,6 +210,10 @@ xferd_too() {
 
 @test "zsh completes values, and xferctl takes them" {
     every_value zsh
+}
+
+@test "zsh completes a list word by word" {
+    lists_word_by_word zsh
 }
 
 @test "zsh completes jobs, those that fit" {

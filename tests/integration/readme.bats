@@ -81,6 +81,11 @@ $ROOT/a.bin" ]
         chmod 0644 "$name"
     done
 
+    mkdir -p project/src
+    make_file project/src/a.c 1234
+    make_file project/src/a.o 1234
+    [ -z "$as" ] || chown -R 65534:65534 project
+
     eval "exec_xferd() { $(sed -n 's/^xferd \(.*\) &$/exec $as "$XFERD" \1/p' "$D/commands"); }"
     exec_xferd >>"$LOG" 2>&1 </dev/null 3>&- &
     XFERD_PID=$!
@@ -104,6 +109,7 @@ $ROOT/a.bin" ]
     cmp b.bin incoming/results/b.bin
     cmp big.img incoming/big.img
     cmp dump.gz incoming/dump.gz
+    cmp project/src/a.o incoming/backup/project/src/a.o
     [ "$($as "$XFERCTL" socket)" = "$XDG_RUNTIME_DIR/xfer/control.sock" ]
 }
 

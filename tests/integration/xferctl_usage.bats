@@ -118,7 +118,7 @@ as_nobody() {
 }
 
 @test "the values of send's options are checked" {
-    usage '--overwrite' send --overwrite=newer a
+    usage "--overwrite is replace, never, changed or newer, not 'older'" send --overwrite=older a
     usage '--overwrite' send --overwrite=REPLACE a
     usage '--sync' send --sync=all a
     usage '--priority' send --priority=101 a
@@ -127,6 +127,56 @@ as_nobody() {
     usage '--to' send --to= a
     for retries in -1 1000001 1.5 '' x 3x ' 3'; do
         usage '--retries' send --retries="$retries" a
+    done
+}
+
+@test "--preserve is a list of what there is to preserve" {
+    for list in colour mode,colour mode, ,mode '' none,mode +none all,none 'mode, times' MODE; do
+        usage '--preserve' send --preserve="$list" a
+    done
+    for list in none all mode times,owner +xattr +acl,+links sparse,sparse all,mode; do
+        run "$XFERCTL" -s "$none" send --preserve="$list" a
+        echo "$output"
+        [ "$status" -eq 3 ]
+    done
+}
+
+@test "--checksum goes with --overwrite=changed" {
+    usage '--checksum goes with --overwrite=changed' send --checksum a
+    for mode in replace never newer; do
+        usage '--checksum goes with --overwrite=changed' send --checksum --overwrite=$mode a
+    done
+    run "$XFERCTL" -s "$none" send --checksum --overwrite=changed a
+    [ "$status" -eq 3 ]
+}
+
+@test "of rsync's rules what is not known is refused" {
+    local pattern
+    usage 'has no pattern' send --exclude= a
+    usage "'[' without ']'" send --include='[a' a
+    usage 'is a pattern, not a rule' send --exclude '!' a
+    usage 'is a pattern, not a rule' send --include '- *.o' a
+    usage 'is a pattern, not a rule' send --exclude '+ *.o' a
+    usage '' send --exclude="$(printf '%070000d' 0)" a
+    local -a many=()
+    for ((i = 0; i < 1001; i++)); do many+=(--exclude "$i"); done
+    usage '' send "${many[@]}" a
+    for pattern in '*.o' '/build/' '**/tmp/**' '?[a-c]' '[!a]' a/b/ "it's"; do
+        run "$XFERCTL" -s "$none" send --exclude "$pattern" --include "$pattern" a
+        echo "$output"
+        [ "$status" -eq 3 ]
+    done
+}
+
+@test "options of trees that take no value refuse one" {
+    for option in checksum one-file-system dry-run; do usage "option '--$option' takes no value" send --$option=yes a; done
+}
+
+@test "errors and plan are about one job" {
+    for command in errors plan; do
+        usage "$command: no job given" $command
+        usage 'unexpected argument' $command 1 2
+        usage 'positive' $command x
     done
 }
 
@@ -388,14 +438,14 @@ as_nobody() {
     for way in help --help -h; do
         run "$XFERCTL" $way
         [ "$status" -eq 0 ]
-        for command in send status list wait watch cancel retry pause resume drain ping stats call socket version help; do
+        for command in send status list errors plan wait watch cancel retry pause resume drain ping stats call socket version help; do
             grep -q "^  $command" <<<"$output"
         done
     done
 }
 
 @test "every command tells its own help" {
-    for command in send status list wait watch cancel retry pause resume drain ping stats call socket version help; do
+    for command in send status list errors plan wait watch cancel retry pause resume drain ping stats call socket version help; do
         run "$XFERCTL" help $command
         [ "$status" -eq 0 ]
         [[ $output == "usage: xferctl $command"* ]]
