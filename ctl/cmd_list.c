@@ -79,7 +79,7 @@ static char *format_bytes(const struct control_job *job)
 
     units_format_size(job->bytes_done, done, sizeof(done));
     units_format_size(job->bytes_total, total, sizeof(total));
-    snprintf(text, sizeof(text), "%s/%s", done, total);
+    snprintf(text, sizeof(text), "%s/%s%s", done, total, job->walking ? "+" : "");
     return strdup(text);
 }
 

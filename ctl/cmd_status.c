@@ -89,6 +89,42 @@ static void print_attempts(struct output *out, const struct control_job *job)
                     (long long)allowed);
 }
 
+/* Of one file its bytes say it all. */
+static void print_files(struct output *out, const struct control_job *job)
+{
+    if (job->files_total < 2 && !job->walking && job->files_failed + job->files_skipped == 0)
+        return;
+    output_line(out, "%-13s %lld%s, %lld done, %lld skipped, %lld failed", "files",
+                (long long)job->files_total, job->walking ? " so far" : "",
+                (long long)job->files_done, (long long)job->files_skipped,
+                (long long)job->files_failed);
+}
+
+/* What was asked for beyond the usual. */
+static void print_request(struct output *out, const struct control_job *job)
+{
+    if (job->preserve)
+        row(out, "preserve", job->preserve);
+    for (size_t i = 0; i < job->filter.n; i++)
+        row(out, i ? "" : "filter", job->filter.list[i]);
+    if (job->checksum)
+        row(out, "checksum", "yes");
+    if (job->one_file_system)
+        row(out, "file systems", "one");
+    if (job->dry_run)
+        row(out, "dry run", "yes: nothing is changed");
+}
+
+static void print_notes(struct output *out, const struct control_job *job)
+{
+    if (job->errors.n > 0)
+        output_line(out, "%-13s %lld: 'xferctl errors %lld' tells them", "failed files",
+                    (long long)job->files_failed, (long long)job->job);
+    if (job->warnings_total > 0)
+        output_line(out, "%-13s %lld: 'xferctl errors %lld' tells them", "warnings",
+                    (long long)job->warnings_total, (long long)job->job);
+}
+
 static void print_job(struct output *out, const struct control_job *job)
 {
     bool ended = job->state != JOB_QUEUED && job->state != JOB_RUNNING;
@@ -106,6 +142,7 @@ static void print_job(struct output *out, const struct control_job *job)
     row_size(out, "bytes done", job->bytes_done);
     if (job->bytes_resumed > 0)
         row_size(out, "resumed", job->bytes_resumed);
+    print_files(out, job);
     units_format_size((int64_t)job->rate, rate, sizeof(rate));
     if (job->rate > 0)
         output_line(out, "%-13s %s/s", "rate", rate);
@@ -114,6 +151,7 @@ static void print_job(struct output *out, const struct control_job *job)
     print_attempts(out, job);
     output_line(out, "%-13s %lld", "priority", (long long)job->priority);
     row_rate(out, "bandwidth", job->bandwidth);
+    print_request(out, job);
     if (job->key)
         row(out, "key", job->key);
     output_line(out, "%-13s %lld", "uid", (long long)job->uid);
@@ -127,6 +165,7 @@ static void print_job(struct output *out, const struct control_job *job)
         row(out, ended ? "error" : "last error", error_info(job->error->code)->name);
         row(out, "message", job->error->text);
     }
+    print_notes(out, job);
 }
 
 static int status_job(struct ctl *ctl, struct session *session, const char *text)

@@ -93,7 +93,7 @@ void follow_tell_handle(struct follow *f, const struct follow_item *item)
 
 void follow_tell_event_line(struct output *out, const struct control_event *ev)
 {
-    char state[64], done[24], total[24], rate[24], phase[sizeof(ev->phase)];
+    char state[64], done[24], total[24], rate[24], phase[sizeof(ev->phase)], files[64] = "";
 
     memcpy(phase, ev->phase, sizeof(phase));
     phase[sizeof(phase) - 1] = '\0';
@@ -101,8 +101,13 @@ void follow_tell_event_line(struct output *out, const struct control_event *ev)
     units_format_size(ev->bytes_done, done, sizeof(done));
     units_format_size(ev->bytes_total, total, sizeof(total));
     units_format_size((int64_t)ev->rate, rate, sizeof(rate));
-    output_line(out, "%lld  %s  %-9s  %s / %s  %s/s", (long long)ev->job,
-                output_state(out, ev->state, 9, state, sizeof(state)), phase, done, total, rate);
+    if (ev->files_total > 1 || ev->walking)
+        snprintf(files, sizeof(files), "  %lld/%lld%s files",
+                 (long long)(ev->files_done + ev->files_failed + ev->files_skipped),
+                 (long long)ev->files_total, ev->walking ? "+" : "");
+    output_line(out, "%lld  %s  %-9s  %s / %s%s  %s/s%s", (long long)ev->job,
+                output_state(out, ev->state, 9, state, sizeof(state)), phase, done, total,
+                ev->walking ? "+" : "", rate, files);
 }
 
 void follow_tell_event(struct follow *f, struct follow_item *item, const struct control_event *ev,
@@ -184,7 +189,7 @@ static void tell_notes(struct output *out, const struct control_job *job,
     size_t n = notes->n < NOTES_TOLD ? notes->n : NOTES_TOLD;
 
     for (size_t i = 0; i < n; i++) {
-        char *line = note_line(job->source, &notes->list[i]);
+        char *line = note_line(job->source, &notes->list[i], warnings);
 
         if (line && warnings)
             output_notice(out, "%s", line);

@@ -31,7 +31,7 @@ static bool says_path(const char *message, const char *path)
     return strncmp(message, path, len) == 0 && message[len] == ':';
 }
 
-char *note_line(const char *source, const struct control_note *note)
+char *note_line(const char *source, const struct control_note *note, bool warning)
 {
     char *whole = whole_path(source, note->path ? note->path : "");
     char *path = whole ? text_printable(whole) : NULL;
@@ -42,7 +42,7 @@ char *note_line(const char *source, const struct control_note *note)
         error_clean(message);
         bool said = says_path(message, path);
 
-        if (asprintf(&line, "%s%s%s%s", note->warning ? "warning: " : "", said ? "" : path,
+        if (asprintf(&line, "%s%s%s%s", warning ? "warning: " : "", said ? "" : path,
                      said ? "" : ": ", message) < 0)
             line = NULL;
     }

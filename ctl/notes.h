@@ -9,7 +9,7 @@
 #include "ctl/ctl.h"
 
 /* "PATH: why", without control characters, for stderr. The caller frees; NULL: no memory. */
-char *note_line(const char *source, const struct control_note *note);
+char *note_line(const char *source, const struct control_note *note, bool warning);
 
 /* Print all that transfer.errors, or transfer.plan, tells of the job: data on stdout, one a line;
  * with --json a page a line. Returns the exit code; a failure was told. */

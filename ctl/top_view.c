@@ -263,7 +263,7 @@ static void put_progress(struct paper *p, const struct control_job *job)
         part = part < 0 ? 0 : 1;
     if (l->bar)
         put_bar(p, part);
-    snprintf(text, sizeof(text), "%d%%", (int)(part * 100));
+    snprintf(text, sizeof(text), "%d%%%s", (int)(part * 100), job->walking ? "+" : "");
     pen_cell(&p->pen, NULL, text, l->percent, true);
     if (l->rate) {
         units_format_size((int64_t)job->rate, size, sizeof(size));
@@ -272,7 +272,7 @@ static void put_progress(struct paper *p, const struct control_job *job)
         pen_cell(&p->pen, NULL, text, l->rate, true);
     }
     if (l->eta) {
-        if (job->rate >= 1 && job->bytes_total >= job->bytes_done)
+        if (job->rate >= 1 && job->bytes_total >= job->bytes_done && !job->walking)
             units_format_duration((double)(job->bytes_total - job->bytes_done) / job->rate, text,
                                   sizeof(text));
         else
