@@ -259,6 +259,9 @@ int store_file_name(struct store_file *file, struct xfer_error *err)
 
 int store_file_sync_above(const struct store_file *file, struct xfer_error *err)
 {
+    if (file->kind == WIRE_KIND_DIRECTORY &&
+        file->unchanged) /* what another attempt may have done is synced by store_look() */
+        return 0;
     if (file->kind == WIRE_KIND_DIRECTORY && store_sync_dir(file->fd, err) != 0)
         return -1;
     return store_path_sync(file->store, &file->parent,

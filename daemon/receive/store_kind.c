@@ -88,27 +88,46 @@ static int no_directory(const struct store_file *file, struct xfer_error *err)
     return -1;
 }
 
+static bool same_metadata(const struct stat *a, const struct stat *b)
+{
+    return a->st_mode == b->st_mode && a->st_uid == b->st_uid && a->st_gid == b->st_gid &&
+           a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec &&
+           a->st_ctim.tv_sec == b->st_ctim.tv_sec && a->st_ctim.tv_nsec == b->st_ctim.tv_nsec;
+}
+
 static int make_directory(struct store_file *file, struct xfer_error *err)
 {
     int at = file->parent.fd;
     const char *name = file->parent.name;
-    bool made = mkdirat(at, name, 0700) == 0;
+    bool made = false;
+    struct stat was, is;
     mode_t before;
     int rc = 0;
 
-    if (!made && errno != EEXIST)
-        return failed(file, "can't make the directory", err);
     file->fd = store_kind_open_directory(at, name, &before);
+    if (file->fd < 0 && errno == ENOENT) {
+        if (mkdirat(at, name, 0700) != 0) {
+            rc = failed(file, "can't make the directory", err);
+            return err->sys_errno == EEXIST ? 1 : rc;
+        }
+        made = true;
+        file->fd = store_kind_open_directory(at, name, &before);
+    }
     if (file->fd < 0) {
         if (errno == ENOTDIR || errno == ELOOP)
             return no_directory(file, err);
         error_set_errno(err, errno, "can't open the directory");
         return err->sys_errno == ENOENT ? 1 : -1;
     }
-    if (made && store_path_settle(file->store, file->fd, (mode_t)file->store->dir_mode) != 0)
+    if (fstat(file->fd, &was) != 0)
+        rc = error_set_errno(err, errno, "can't look at the directory");
+    if (rc == 0 && made &&
+        store_path_settle(file->store, file->fd, (mode_t)file->store->dir_mode) != 0)
         rc = error_set_errno(err, errno, "can't set the mode of the directory");
     if (rc == 0)
         rc = store_meta_set(file, err);
+    file->unchanged = rc == 0 && !made && (was.st_mode & 07777) == before &&
+                      fstat(file->fd, &is) == 0 && same_metadata(&was, &is);
     if (rc != 0 && made)
         unlinkat(at, name, AT_REMOVEDIR);
     /* one that locked us out, and whose mode is not to be another */

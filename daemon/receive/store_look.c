@@ -213,20 +213,40 @@ static bool look_at_all(struct looking *l, const char *path)
     return false;
 }
 
-/* An earlier attempt has given these their names. Whether they were to last nobody knows. */
+/* Mode and times that it may have got. One that can't be read has its file system synced. */
+static int sync_directory(struct looking *l, const char *name, struct xfer_error *err)
+{
+    int fd = openat(l->base.fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC), rc;
+
+    if (fd < 0)
+        return syncfs(l->store->root_fd) == 0 ? 0 : store_sync_failed("the file system", err);
+    rc = store_sync_dir(fd, err);
+    close(fd);
+    return rc;
+}
+
+/* An earlier attempt has given these their names, and directories their metadata. Whether that was
+ * to last nobody knows, and nobody will ask again. */
 static void sync_names(struct looking *l)
 {
     struct xfer_error err;
-    bool any = false;
+    bool any = false, failed = false;
     uint32_t i;
 
-    for (i = 0; i < l->look->n; i++)
-        any = any || l->looked->entries[i].result == WIRE_LOOKED_SAME;
-    if (!any || !l->look->since || l->look->dry ||
-        store_path_sync(l->store, &l->base, -1, &err) == 0)
+    if (!l->look->since || l->look->dry)
+        return;
+    for (i = 0; i < l->look->n && !failed; i++) {
+        enum wire_looked_result result = l->looked->entries[i].result;
+
+        any = any || result == WIRE_LOOKED_SAME || result == WIRE_LOOKED_READY;
+        failed =
+            result == WIRE_LOOKED_READY && sync_directory(l, l->look->entries[i].name, &err) != 0;
+    }
+    if (!failed && (!any || store_path_sync(l->store, &l->base, -1, &err) == 0))
         return;
     for (i = 0; i < l->look->n; i++)
-        if (l->looked->entries[i].result == WIRE_LOOKED_SAME)
+        if (l->looked->entries[i].result == WIRE_LOOKED_SAME ||
+            l->looked->entries[i].result == WIRE_LOOKED_READY)
             fail_entry(l, i, err.code, err.sys_errno);
 }
 

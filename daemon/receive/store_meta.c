@@ -115,7 +115,7 @@ static void set_mode(struct store_file *file, const struct stat *st, bool owned)
     /* the group that a directory passes on is the host's business, unless the source's is here */
     if (directory && !owned)
         mode |= st->st_mode & S_ISGID;
-    if (change_mode(file, st, mode) != 0)
+    if (mode != (st->st_mode & 07777) && change_mode(file, st, mode) != 0)
         store_file_warn(file, "mode", errno);
 }
 
@@ -128,6 +128,11 @@ static int set_times(const struct store_file *file)
     return utimensat(file->fd, "", times, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW);
 }
 
+static bool has_time(const struct store_file *file, const struct stat *st)
+{
+    return st->st_mtim.tv_sec == file->mtime.tv_sec && st->st_mtim.tv_nsec == file->mtime.tv_nsec;
+}
+
 int store_meta_set(struct store_file *file, struct xfer_error *err)
 {
     bool owned = false;
@@ -138,11 +143,14 @@ int store_meta_set(struct store_file *file, struct xfer_error *err)
         return -1;
     if (fstat(file->fd, &st) != 0)
         return error_set_errno(err, errno, "can't look at it");
-    if (file->preserve & PRESERVE_OWNER)
+    if (file->preserve & PRESERVE_OWNER) {
         owned = set_owner(file, &st);
+        if (fstat(file->fd, &st) != 0) /* that takes bits away */
+            return error_set_errno(err, errno, "can't look at it");
+    }
     if (file->kind != WIRE_KIND_SYMLINK)
         set_mode(file, &st, owned);
-    if ((file->preserve & PRESERVE_TIMES) && set_times(file) != 0)
+    if ((file->preserve & PRESERVE_TIMES) && !has_time(file, &st) && set_times(file) != 0)
         store_file_warn(file, "times", errno);
     return 0;
 }

@@ -337,6 +337,7 @@ static void a_user_changes_no_directory_of_another(void **state)
     belongs(f, "d", USER, USER, 0644);
     assert_int_equal(chmod(in_root(f, "d"), 0755), 0);
     kind_as(&meta, WIRE_KIND_DIRECTORY, OTHER_USER, "d", "");
+    meta.mtime_sec++;
     file = store_begin(f->store, &meta, &err);
     assert_non_null(file);
     verdict_of(&verdict, "", 0);

@@ -121,6 +121,27 @@ static void a_directory_that_is_there_gets_its_metadata_and_keeps_its_content(vo
     holds(in_root(f, "d/file"), "x");
 }
 
+static void a_directory_that_is_as_it_is_to_be_is_unchanged(void **state)
+{
+    struct fixture *f = *state;
+    struct wire_meta meta;
+    struct stat before, after;
+
+    kind_of(&meta, WIRE_KIND_DIRECTORY, "a", "");
+    meta.mode = 0555;
+    makes(f, &meta, false, "");
+    before = look(f, "a");
+    makes(f, &meta, geteuid() == 0, "");
+    after = look(f, "a");
+    if (geteuid() == 0)
+        assert_memory_equal(&before.st_ctim, &after.st_ctim, sizeof before.st_ctim);
+    meta.mode = 0755;
+    makes(f, &meta, false, "");
+    makes(f, &meta, true, "");
+    meta.mtime_nsec++;
+    makes(f, &meta, false, "");
+}
+
 static void a_directory_of_any_mode_gets_another(void **state)
 {
     struct fixture *f = *state;
@@ -146,7 +167,7 @@ static void mode_and_times_of_a_directory_stay_where_they_are_not_asked_for(void
     kind_of(&meta, WIRE_KIND_DIRECTORY, "d", "");
     meta.preserve = 0;
     meta.mode = 0777;
-    makes(f, &meta, false, "");
+    makes(f, &meta, geteuid() == 0, "");
     has_mode(f, "d", 0511);
     assert_true(look(f, "d").st_mtim.tv_sec != MTIME);
     kind_of(&meta, WIRE_KIND_DIRECTORY, "new", "");
@@ -563,6 +584,7 @@ int main(void)
     static const struct resume_test tests[] = {
         RESUME_TEST(a_directory_is_made_with_its_parents),
         RESUME_TEST(a_directory_that_is_there_gets_its_metadata_and_keeps_its_content),
+        RESUME_TEST(a_directory_that_is_as_it_is_to_be_is_unchanged),
         RESUME_TEST(a_directory_of_any_mode_gets_another),
         RESUME_TEST(mode_and_times_of_a_directory_stay_where_they_are_not_asked_for),
         RESUME_TEST(configured_directory_modes_win),
