@@ -33,16 +33,17 @@ struct store_batch {
     uint64_t bytes;
 };
 
-/* Directories whose entries are to last; each was fsynced, or is in the queue for it. */
+/* Directories that are to last, and what leads to them. */
 struct dirs {
     unsigned n;
     bool too_many;
     struct {
         dev_t dev;
         ino_t ino;
+        const struct store_file *file; /* whose parent it is, or which it is itself */
+        bool itself;
     } known[DIRS_MAX];
-    const struct store_file *through[DIRS_MAX]; /* whose parent it is */
-    const struct store_dir *last;
+    const struct store_dir *last; /* added */
 };
 
 static void empty(struct store_batch *batch)
@@ -165,25 +166,35 @@ static struct store_file *give_name(struct store_file *file, const struct identi
     return file;
 }
 
-static void add_dir(struct dirs *dirs, const struct store_file *file)
+static void add(struct dirs *dirs, const struct store_file *file, bool itself)
 {
     struct stat st;
     unsigned i;
 
-    if (dirs->too_many || (file->parent.shared != NULL && file->parent.shared == dirs->last) ||
-        fstat(file->parent.fd, &st) != 0)
+    if (dirs->too_many)
         return;
-    dirs->last = file->parent.shared;
-    for (i = dirs->n; i > 0; i--)
+    dirs->too_many = fstat(itself ? file->fd : file->parent.fd, &st) != 0;
+    for (i = dirs->n; i > 0 && !dirs->too_many; i--)
         if (dirs->known[i - 1].ino == st.st_ino && dirs->known[i - 1].dev == st.st_dev)
             return;
-    if (dirs->n == DIRS_MAX) {
-        dirs->too_many = true;
+    dirs->too_many |= dirs->n == DIRS_MAX;
+    if (dirs->too_many)
         return;
-    }
     dirs->known[dirs->n].dev = st.st_dev;
     dirs->known[dirs->n].ino = st.st_ino;
-    dirs->through[dirs->n++] = file;
+    dirs->known[dirs->n].file = file;
+    dirs->known[dirs->n++].itself = itself;
+}
+
+/* What it takes for its name, and of a directory for mode and times, to last. */
+static void add_dirs(struct dirs *dirs, const struct store_file *file)
+{
+    if (file->kind == WIRE_KIND_DIRECTORY)
+        add(dirs, file, true);
+    if (file->parent.shared != NULL && file->parent.shared == dirs->last)
+        return;
+    dirs->last = file->parent.shared;
+    add(dirs, file, false);
 }
 
 /* What all files but those that lie apart have in common. */
@@ -194,9 +205,14 @@ static int sync_dirs(const struct store_batch *batch, const struct dirs *dirs,
 
     if (dirs->too_many)
         return syncfs(batch->fd) == 0 ? 0 : store_sync_failed("the file system", err);
-    for (i = 0; i < dirs->n; i++)
-        if (store_path_sync(batch->store, &dirs->through[i]->parent, batch->fd, err) != 0)
+    for (i = 0; i < dirs->n; i++) {
+        const struct store_file *file = dirs->known[i].file;
+
+        if ((dirs->known[i].itself
+                 ? store_sync_dir(file->fd, err)
+                 : store_path_sync(batch->store, &file->parent, batch->fd, err)) != 0)
             return -1;
+    }
     return 0;
 }
 
@@ -243,7 +259,7 @@ void store_batch_commit(struct store_batch *batch)
         if (file == NULL)
             continue;
         if (!file->apart)
-            add_dir(&dirs, file);
+            add_dirs(&dirs, file);
         *end = file;
         end = &file->next;
     }

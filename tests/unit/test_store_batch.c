@@ -122,6 +122,30 @@ static void told(void *user, const struct store_outcome *outcome, const struct x
         rig->last = *err;
 }
 
+static void hold_kind(struct rig *rig, unsigned number, enum wire_kind kind, const char *path,
+                      const char *target)
+{
+    struct xfer_error err = XFER_ERROR_INIT;
+    struct wire_verdict verdict;
+    struct store_file *file;
+    struct wire_meta meta;
+
+    meta_of(&meta, path, 0);
+    meta.kind = kind;
+    meta.mode = 0711;
+    meta.sync = SYNC_BATCH;
+    meta.tree = true;
+    meta.target_len = strlen(target);
+    memcpy(meta.target, target, meta.target_len + 1);
+    file = store_begin(rig->fixture.store, &meta, &err);
+    if (file == NULL)
+        fail_msg("%s", err.text);
+    verdict_of(&verdict, "", 0);
+    assert_int_equal(store_prepare(file, &verdict, &err), 0);
+    ones[number] = (struct one){rig, number};
+    store_batch_hold(rig->batch, file, told, &ones[number]);
+}
+
 static void hold(struct rig *rig, unsigned number, const char *path, const char *text,
                  enum overwrite_mode overwrite)
 {
@@ -318,6 +342,50 @@ static void test_kernel_that_does_not_tell_syncs_each_file(void **state)
     assert_int_equal(rig->codes[0], XFER_OK);
 }
 
+static void test_directories_and_links_take_their_turn(void **state)
+{
+    struct rig *rig = *state;
+    struct stat st, other;
+
+    assert_int_equal(mkdir(at(rig, "d"), 0755), 0);
+    hold(rig, 0, "d/a", "text", OVERWRITE_REPLACE);
+    hold_kind(rig, 1, WIRE_KIND_SYMLINK, "d/s", "anywhere");
+    hold_kind(rig, 2, WIRE_KIND_HARDLINK, "d/h", "d/a");
+    hold_kind(rig, 3, WIRE_KIND_DIRECTORY, "d", "");
+    hold_kind(rig, 4, WIRE_KIND_DIRECTORY, "e", "");
+    assert_string_equal(trace, "");
+    assert_false(exists(at(rig, "d/s")));
+    assert_false(exists(at(rig, "e")));
+    store_batch_commit(rig->batch);
+    for (unsigned i = 0; i < 5; i++)
+        assert_int_equal(rig->codes[i], XFER_OK);
+    assert_int_equal(lstat(at(rig, "d/s"), &st), 0);
+    assert_true(S_ISLNK(st.st_mode));
+    assert_int_equal(lstat(at(rig, "d/h"), &st), 0);
+    assert_int_equal(lstat(at(rig, "d/a"), &other), 0);
+    assert_int_equal(st.st_ino, other.st_ino);
+    /* after its entries */
+    assert_int_equal(stat(at(rig, "d"), &st), 0);
+    assert_int_equal(st.st_mtim.tv_sec, MTIME);
+    assert_int_equal(st.st_mode & 07777, 0711);
+    assert_int_equal(strspn(trace, "c"), 1);
+    /* d with the root, e, and the root */
+    assert_string_equal(strchr(trace, 'd'), "ddddttttt");
+}
+
+static void test_directory_whose_metadata_is_not_synced_is_not_told(void **state)
+{
+    struct rig *rig = *state;
+
+    assert_int_equal(mkdir(at(rig, "d"), 0755), 0);
+    hold_kind(rig, 0, WIRE_KIND_DIRECTORY, "d", "");
+    fail_dir = 1;
+    fail_errno = EIO;
+    store_batch_commit(rig->batch);
+    assert_int_equal(rig->codes[0], XFER_IO);
+    assert_true(exists(at(rig, "d")));
+}
+
 static void test_destroy_leaves_nothing(void **state)
 {
     struct rig *rig = *state;
@@ -346,6 +414,8 @@ int main(void)
         TEST(test_directory_that_is_not_synced_stores_nothing),
         TEST(test_many_directories_are_synced_at_once),
         TEST(test_kernel_that_does_not_tell_syncs_each_file),
+        TEST(test_directories_and_links_take_their_turn),
+        TEST(test_directory_whose_metadata_is_not_synced_is_not_told),
         TEST(test_destroy_leaves_nothing),
     };
 
