@@ -28,6 +28,7 @@
 #include <unistd.h>
 
 #include "daemon/receive/store_as.h"
+#include "daemon/receive/store_meta.h"
 #include "daemon/receive/store_partial.h"
 
 /* From here on it is worth a system call to have the blocks in one piece and to know at once that
@@ -98,7 +99,11 @@ static int open_temporary(struct store_file *file, struct xfer_error *err)
         return -1;
     if (target == TARGET_NONE && !file->resumable &&
         atomic_load_explicit(&file->store->tmpfile, memory_order_relaxed)) {
-        file->fd = openat(file->parent.fd, ".", O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600);
+        /* nobody can open it before it has its name: with its mode from the beginning it needs no
+         * change later, unless the umask takes of it */
+        file->fd =
+            openat(file->parent.fd, ".", O_TMPFILE | O_WRONLY | O_CLOEXEC,
+                   store_meta_mode(file->store, false, file->preserve, file->mode, false) & 0777);
         if (file->fd >= 0)
             return 0;
         if (!no_tmpfile_here(errno))

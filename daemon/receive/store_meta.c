@@ -115,7 +115,10 @@ static void set_mode(struct store_file *file, const struct stat *st, bool owned)
     /* the group that a directory passes on is the host's business, unless the source's is here */
     if (directory && !owned)
         mode |= st->st_mode & S_ISGID;
-    if (mode != (st->st_mode & 07777) && change_mode(file, st, mode) != 0)
+    /* as it was made, mostly; a change of owner takes nothing away but set-id bits */
+    if ((st->st_mode & 07777) == mode && (directory || (mode & ~(mode_t)0777) == 0))
+        return;
+    if (change_mode(file, st, mode) != 0)
         store_file_warn(file, "mode", errno);
 }
 

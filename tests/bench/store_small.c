@@ -122,6 +122,7 @@ static void store(struct part *p, unsigned i, struct store_batch *batch)
     meta.size = p->options->size;
     meta.mtime_sec = 1234567890;
     meta.mode = 0644;
+    meta.preserve = PRESERVE_MODE | PRESERVE_TIMES;
     meta.overwrite = OVERWRITE_REPLACE;
     meta.sync = p->way == BATCH ? SYNC_BATCH : SYNC_NONE;
     meta.tree = true;
