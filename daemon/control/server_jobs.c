@@ -87,11 +87,11 @@ static void on_left(void *user, int64_t job)
         link_send_forget(s->control.link, &id, 1);
 }
 
-/* A tree that did not come to its end may be tried again: what the receiver keeps of it, when it
- * began, tells then what is missing. */
+/* A tree that failed may be tried again: what the receiver keeps of it, when it began, tells then
+ * what is missing. */
 static bool may_go_on(const struct job *job)
 {
-    return job->tree && (job->state == JOB_FAILED || job->state == JOB_CANCELLED);
+    return job->tree && job->state == JOB_FAILED;
 }
 
 /* Nothing that the receiver may hold of it is of use any more. */
