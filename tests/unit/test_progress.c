@@ -16,7 +16,9 @@ static char line[257];
 
 static const char *format(const struct progress_state *state, size_t width)
 {
-    assert_int_equal(progress_format(state, width, line, sizeof(line)), strlen(line));
+    size_t len = progress_format(state, width, line, sizeof(line));
+
+    assert_int_equal(len, strlen(line));
     return line;
 }
 
