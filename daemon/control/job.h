@@ -86,6 +86,7 @@ struct job {
     bool default_retries; /* of one that was just submitted: nobody asked for that number */
     int64_t attempts;     /* so often started */
     int64_t settled;      /* of these, so many were over, and known to be, before it was retried */
+    bool unheard;         /* one of them may have stored it without a word of that */
     int64_t failures;     /* attempts that count against retries */
     double not_before;    /* of a queued job: Unix time; 0: at once */
     bool restored;        /* it was there when the queue was opened: may have been started before */

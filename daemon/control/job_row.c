@@ -141,6 +141,8 @@ struct job *job_from_row(struct queue_row *row, struct xfer_error *err)
     job->errors = row->errors;
     job->warnings = row->warnings;
     job->attempts = row->attempts;
+    job->unheard = !job_state_finished(row->state) ||
+                   (row->attempts > 0 && row->error_code != XFER_DESTINATION_EXISTS);
     job->failures = row->failures;
     job->not_before = row->not_before;
     job->submitted_at = row->submitted_at;

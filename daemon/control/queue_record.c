@@ -177,8 +177,10 @@ static void revival_recorded(struct queue *q, struct job *job, struct queue_reco
     queue_become(q, job, JOB_QUEUED, 0);
     job->position = job->queue.position;
     job->failures = 0;
-    job->settled = job->attempts;
-    job->restored = false;
+    if (!job->unheard) {
+        job->settled = job->attempts;
+        job->restored = false;
+    }
     job_set_error(job, NULL);
     if (q->served)
         q->events.revived(q->user, job, NULL);

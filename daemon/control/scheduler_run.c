@@ -215,6 +215,9 @@ static void on_done(void *user, const struct send_result *result)
         memcpy(job->digest, result->digest, sizeof job->digest);
         queue_end(s->queue, job, JOB_DONE, NULL);
     } else {
+        /* whatever is there is not this job's */
+        if (err.code == XFER_DESTINATION_EXISTS)
+            job->unheard = false;
         attempt_ended(s, run, job, &err, retry_kind(err.code));
     }
     run_free(run);
@@ -355,6 +358,7 @@ static void give_up(struct run *run)
         run_cancel(run, &err, true);
     leave_run(run);
     run->stuck = true;
+    job->unheard = true;
     job->schedule.stuck = run;
     list_add_before(&s->stuck, &run->link);
     attempt_ended(s, run, job, run->cancelled ? &run->why : &err,

@@ -499,6 +499,39 @@ static void one_that_is_retried_after_its_end_has_left_nothing(void **state)
     assert_false(rig.sender.sends->again);
 }
 
+/* The daemon died in an attempt, and the job was cancelled before the next one. */
+static void a_retry_asks_what_an_attempt_that_was_cut_off_has_stored(void **state)
+{
+    struct job *a = submit_with_retries("a", 0);
+    struct xfer_error err = XFER_ERROR_INIT;
+    int64_t id;
+
+    (void)state;
+    settle();
+    assert_int_equal(a->state, JOB_RUNNING);
+    id = a->id;
+    rig.sender.room_max = 0;
+    restart(1, 0);
+    settle();
+    a = queue_find(rig.queue, id, &err);
+    assert_int_equal(a->state, JOB_QUEUED);
+    error_set(&err, XFER_CANCELLED, "cancelled");
+    scheduler_cancel(rig.scheduler, a, &err);
+    queue_end(rig.queue, a, JOB_CANCELLED, &err);
+    settle();
+    assert_int_equal(a->state, JOB_CANCELLED);
+    rig.sender.room_max = 1;
+    assert_int_equal(queue_revive(rig.queue, a, false, &err), 0);
+    settle();
+    assert_int_equal(a->state, JOB_RUNNING);
+    assert_true(rig.sender.sends->again);
+    /* that this is another's file is known then */
+    fail_with(a, XFER_DESTINATION_EXISTS);
+    assert_int_equal(queue_revive(rig.queue, a, false, &err), 0);
+    settle();
+    assert_false(rig.sender.sends->again);
+}
+
 static void it_does_not_start_again_while_it_hangs(void **state)
 {
     (void)state;
@@ -801,6 +834,7 @@ int main(void)
         TEST(the_order_outlives_a_restart),
         TEST(an_attempt_without_a_byte_fails),
         TEST(one_that_is_retried_after_its_end_has_left_nothing),
+        TEST(a_retry_asks_what_an_attempt_that_was_cut_off_has_stored),
         TEST(it_does_not_start_again_while_it_hangs),
         TEST(one_that_has_ended_may_leave_it_behind),
         TEST(a_cancelled_job_that_hangs_ends),

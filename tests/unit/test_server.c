@@ -1216,7 +1216,8 @@ static void an_old_job_can_be_tried_again(void **state)
     peer_connect(&p);
     assert_state(ask_job(&p, "transfer.retry", 10), JOB_QUEUED);
     settle();
-    assert_false(rig.sender.sends->again);
+    /* nobody remembers whether one of its attempts was cut off after it had stored the file */
+    assert_true(rig.sender.sends->again);
     fake_end(&rig.sender, 10, 0, NULL);
     assert_state(ask_job(&p, "transfer.wait", 10), JOB_DONE);
     peer_close(&p);
