@@ -90,6 +90,7 @@
 #define XFER_LOOKS_MAX        8            /* unanswered LOOKs */
 #define XFER_FILTER_RULES_MAX 1000         /* include and exclude rules of a job */
 #define XFER_FILTER_SIZE      (64 * 1024)  /* bytes of them all */
+#define XFER_TREES_MAX        8            /* trees that are sent at the same time */
 #define XFER_TREE_ENTRIES_MAX 8192         /* entries of a tree in memory, beyond directories */
 #define XFER_NOTES_SHOWN      100          /* errors, and warnings, in a job object */
 #define XFER_NOTES_MAX        1000000      /* that are kept of a job */

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT
  *
- * Jobs that nothing blocks lie in a heap, the next to start on top; those whose time has not come,
- * in another by that time. All others hang on the one job that they wait for (see destinations.h);
- * when that has ended they go through the list "again", some a turn of the loop. Whatever may have
- * made room or work feeds one watcher, so a burst of submissions is one look at the sender; nothing
- * here runs while nothing happens.
+ * Jobs that nothing blocks lie in a heap, the next to start on top, and those that are known to be
+ * trees in one of their own, since of these only so many run at the same time; those whose time has
+ * not come, in another by that time. All others hang on the one job that they wait for (see
+ * destinations.h); when that has ended they go through the list "again", some a turn of the loop.
+ * Whatever may have made room or work feeds one watcher, so a burst of submissions is one look at
+ * the sender; nothing here runs while nothing happens.
  */
 #include "daemon/control/scheduler.h"
 
@@ -45,6 +46,31 @@ void scheduler_kick(struct scheduler *s)
         ev_feed_event(s->loop, &s->turn, EV_CUSTOM);
 }
 
+static struct heap *ready_of(struct scheduler *s, const struct job *job)
+{
+    return job->tree || !job_is_plain(job) ? &s->ready_trees : &s->ready;
+}
+
+static void make_ready(struct scheduler *s, struct job *job)
+{
+    heap_add(ready_of(s, job), &job->schedule.heap);
+}
+
+void scheduler_unready(struct scheduler *s, struct job *job)
+{
+    heap_remove(ready_of(s, job), &job->schedule.heap);
+}
+
+struct job *scheduler_next(const struct scheduler *s)
+{
+    struct heap_item *file = heap_first(&s->ready);
+    struct heap_item *tree = s->trees < XFER_TREES_MAX ? heap_first(&s->ready_trees) : NULL;
+
+    if (!file && !tree)
+        return NULL;
+    return job_of(!file || (tree && starts_first(tree, file)) ? tree : file);
+}
+
 /* ---- waiting ---- */
 
 static void set_wake(struct scheduler *s)
@@ -81,7 +107,7 @@ static void on_wake(struct ev_loop *loop, ev_timer *w, int revents)
     while ((first = heap_first(&s->delayed)) && job_of(first)->schedule.due <= now) {
         heap_remove(&s->delayed, first);
         job_of(first)->schedule.delayed = false;
-        heap_add(&s->ready, first);
+        make_ready(s, job_of(first));
     }
     set_wake(s);
     scheduler_kick(s);
@@ -111,7 +137,7 @@ void scheduler_place(struct scheduler *s, struct job *job)
         return;
     double left = job->not_before > 0 ? seconds_left(s, job) : 0;
     if (left <= 0) {
-        heap_add(&s->ready, &job->schedule.heap);
+        make_ready(s, job);
         return;
     }
     job->schedule.due = clock_monotonic() + left;
@@ -126,7 +152,7 @@ static void take_from_heap(struct scheduler *s, struct job *job)
     if (job->schedule.delayed)
         undelay(s, job);
     else if (job->schedule.heap.at)
-        heap_remove(&s->ready, &job->schedule.heap);
+        scheduler_unready(s, job);
 }
 
 /* ---- starting ---- */
@@ -135,6 +161,7 @@ static void on_turn(struct ev_loop *loop, ev_timer *w, int revents)
 {
     struct scheduler *s = w->data;
     unsigned starts = 0;
+    struct job *next;
 
     (void)revents;
     for (unsigned i = 0; i < LOOKS_A_TURN && !list_empty(&s->again); i++) {
@@ -146,9 +173,9 @@ static void on_turn(struct ev_loop *loop, ev_timer *w, int revents)
     /* A job of those that still have to look could be the first one. They are few turns away. */
     bool may_start =
         list_empty(&s->again) && s->options.sender && !s->stopping && !s->options.paused;
-    while (may_start && starts < STARTS_A_TURN && heap_first(&s->ready) &&
-           sender_room(s->options.sender) > 0) {
-        if (!scheduler_start(s, job_of(heap_first(&s->ready))))
+    while (may_start && starts < STARTS_A_TURN && sender_room(s->options.sender) > 0 &&
+           (next = scheduler_next(s))) {
+        if (!scheduler_start(s, next))
             return;
         starts++;
     }
@@ -179,6 +206,7 @@ struct scheduler *scheduler_create(struct ev_loop *loop, struct queue *queue,
     s->events = *events;
     s->user = user;
     heap_init(&s->ready, starts_first);
+    heap_init(&s->ready_trees, starts_first);
     heap_init(&s->delayed, is_due_first);
     list_init(&s->again);
     scheduler_run_init(s);
@@ -203,6 +231,7 @@ void scheduler_destroy(struct scheduler *s)
     scheduler_run_free(s);
     destinations_destroy(s->destinations);
     heap_free(&s->ready);
+    heap_free(&s->ready_trees);
     heap_free(&s->delayed);
     free(s);
 }
@@ -210,6 +239,7 @@ void scheduler_destroy(struct scheduler *s)
 int scheduler_add(struct scheduler *s, struct job *job, struct xfer_error *err)
 {
     if (heap_reserve(&s->ready, s->jobs + 1, err) < 0 ||
+        heap_reserve(&s->ready_trees, s->jobs + 1, err) < 0 ||
         heap_reserve(&s->delayed, s->jobs + 1, err) < 0 ||
         destinations_add(s->destinations, job, err) < 0)
         return -1;
@@ -265,7 +295,7 @@ void scheduler_hurry(struct scheduler *s, struct job *job)
     if (!job->schedule.delayed)
         return;
     undelay(s, job);
-    heap_add(&s->ready, &job->schedule.heap);
+    make_ready(s, job);
     scheduler_kick(s);
 }
 

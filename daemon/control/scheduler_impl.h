@@ -40,8 +40,9 @@ struct scheduler {
     struct scheduler_events events;
     void *user;
     struct destinations *destinations;
-    size_t jobs; /* that were added: room for all of them is in both heaps */
-    struct heap ready, delayed;
+    size_t jobs; /* that were added: room for all of them is in each heap */
+    struct heap ready, ready_trees, delayed;
+    unsigned trees;    /* of those that run */
     struct list again; /* by schedule.waiting */
     struct list runs, stuck;
     unsigned running;
@@ -55,8 +56,11 @@ struct scheduler {
     ev_timer tick; /* while something runs: does it? */
 };
 
-/* scheduler.c: something may be able to start; a job waits for its turn, its time, or another. */
+/* scheduler.c: something may be able to start; a job waits for its turn, its time, or another;
+ * which one would start next (NULL: none may); one that starts waits no more. */
 void scheduler_kick(struct scheduler *s);
+struct job *scheduler_next(const struct scheduler *s);
+void scheduler_unready(struct scheduler *s, struct job *job);
 void scheduler_place(struct scheduler *s, struct job *job);
 
 /* scheduler_start.c: begin with the first of those that may start. False: nothing can for now. */

@@ -96,6 +96,7 @@ static void leave_run(struct run *run)
     run->job->schedule.run = NULL;
     list_remove(&run->link);
     s->running--;
+    s->trees -= run->tree != NULL;
     if (s->running == 0)
         ev_timer_stop(s->loop, &s->tick);
 }
@@ -132,7 +133,7 @@ static void count_bytes(struct run *run, int64_t done, int64_t resumed)
 /* What one run has left of the sender's room may do for another job. */
 static void look_for_room(struct scheduler *s)
 {
-    if (heap_first(&s->ready) && sender_room(s->options.sender) > 0)
+    if (scheduler_next(s) && sender_room(s->options.sender) > 0)
         scheduler_kick(s);
 }
 
@@ -160,6 +161,20 @@ static void keep_place(struct job *job, const char *stored)
     job->stored = stored[0] ? strdup(stored) : NULL;
 }
 
+/* It is known now what it is, and waits for its turn among its like. Nothing has been tried. */
+static void wait_as_tree(struct run *run)
+{
+    struct scheduler *s = run->scheduler;
+    struct job *job = run->job;
+
+    leave_run(run);
+    run_free(run);
+    job->tree = true;
+    job->attempts--;
+    requeue(s, job, 0, NULL);
+    scheduler_kick(s);
+}
+
 /* The source is a directory. False: the attempt is over all the same. */
 static bool goes_on_as_tree(struct run *run, struct xfer_error *err)
 {
@@ -169,13 +184,18 @@ static bool goes_on_as_tree(struct run *run, struct xfer_error *err)
         run->job->handle)
         return false;
     run->send = NULL;
-    if (run->cancelled)
+    if (run->cancelled) {
         *err = run->why;
-    else if (run->stopped)
+        return false;
+    }
+    if (run->stopped) {
         error_set(err, s->stop_code, "stopped before it had begun");
-    else
+        return false;
+    }
+    if (s->trees < XFER_TREES_MAX)
         return run_become_tree(run, err) == 0;
-    return false;
+    wait_as_tree(run);
+    return true;
 }
 
 static void note_warning(struct run *run, const char *warning)

@@ -26,7 +26,7 @@ static struct run *make_run(struct scheduler *s, struct job *job)
 static void began(struct scheduler *s, struct job *job)
 {
     s->counts.started++;
-    heap_remove(&s->ready, &job->schedule.heap);
+    scheduler_unready(s, job);
     job_progress(job, send_phase_name(SEND_OPENING), 0, -1, clock_monotonic());
     queue_note_begin(s->queue, job);
     queue_start(s->queue, job);
@@ -91,7 +91,10 @@ static int start_tree(struct run *run, struct xfer_error *err)
     request.file.again = run->again;
     request.filter = run->filter;
     run->tree = tree_start(s->options.sender, &request, &run_tree_events, run, err);
-    return run->tree ? 0 : -1;
+    if (!run->tree)
+        return -1;
+    s->trees++;
+    return 0;
 }
 
 static void is_tree(struct job *job)

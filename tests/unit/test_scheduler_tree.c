@@ -272,6 +272,56 @@ static void other_jobs_start_when_it_leaves_room(void **state)
     assert_int_equal(other->state, JOB_RUNNING);
 }
 
+static void only_so_many_trees_run_at_the_same_time(void **state)
+{
+    struct job *trees[XFER_TREES_MAX], *late, *later, *file;
+    char dest[16];
+
+    (void)state;
+    rig.sender.room_max = 100;
+    for (int i = 0; i < XFER_TREES_MAX; i++) {
+        snprintf(dest, sizeof dest, "t%d", i);
+        trees[i] = submit_tree(dest, 0);
+    }
+    late = submit_with_retries("late", 0);
+    become_tree(late);
+    assert_int_equal(fake_trees.started, XFER_TREES_MAX);
+    assert_int_equal(late->state, JOB_QUEUED);
+    assert_true(late->tree);
+    later = submit_spec((struct job_spec){.overwrite = OVERWRITE_NEWER, .priority = 1});
+    assert_int_equal(later->state, JOB_QUEUED);
+    file = submit_with_retries("file", 0); /* of these there may be more */
+    assert_int_equal(file->state, JOB_RUNNING);
+
+    end_tree(trees[3], incomplete(false));
+    assert_int_equal(later->state, JOB_RUNNING);
+    assert_int_equal(late->state, JOB_QUEUED);
+    end_tree(trees[0], incomplete(false));
+    assert_int_equal(late->state, JOB_RUNNING);
+    assert_int_equal(late->attempts, 1);
+    assert_non_null(fake_tree((uint64_t)late->id));
+}
+
+static void one_that_waits_for_other_trees_can_be_cancelled(void **state)
+{
+    struct job *trees[XFER_TREES_MAX], *late;
+    char dest[16];
+
+    (void)state;
+    rig.sender.room_max = 100;
+    for (int i = 0; i < XFER_TREES_MAX; i++) {
+        snprintf(dest, sizeof dest, "t%d", i);
+        trees[i] = submit_tree(dest, 0);
+    }
+    late = submit_with_retries("late", 0);
+    become_tree(late);
+    cancel(late);
+    settle();
+    assert_int_equal(late->state, JOB_CANCELLED);
+    end_tree(trees[0], incomplete(false));
+    assert_int_equal(fake_trees.started, XFER_TREES_MAX);
+}
+
 /* ---- how it ends ---- */
 
 static void one_that_is_incomplete_is_tried_again_where_that_may_help(void **state)
@@ -478,6 +528,8 @@ int main(void)
         TEST(a_warning_about_a_single_file_is_noted_too),
         TEST(one_that_notes_too_much_waits_until_it_is_recorded),
         TEST(other_jobs_start_when_it_leaves_room),
+        TEST(only_so_many_trees_run_at_the_same_time),
+        TEST(one_that_waits_for_other_trees_can_be_cancelled),
         TEST(one_that_is_incomplete_is_tried_again_where_that_may_help),
         TEST(one_that_is_incomplete_for_good_fails_at_once),
         TEST(one_that_is_retried_after_its_end_sends_what_is_missing),
