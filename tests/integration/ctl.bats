@@ -229,12 +229,169 @@ $D/many/3" ]
     [[ $ERR == *"No such file"* ]]
 }
 
+# ---- directories ---------------------------------------------------------------------------------
+
+# make_tree NAME: D/NAME with two files of 5000 bytes, a link, an empty directory; and a FIFO, of which nothing is sent
+make_tree() {
+    mkdir -p "$D/$1/sub/empty"
+    cp "$D/small" "$D/$1/a"
+    cp "$D/small" "$D/$1/sub/b"
+    ln -s a "$D/$1/link"
+    mkfifo "$D/$1/fifo"
+}
+
+@test "a directory is one job, and what is never sent is told on stderr" {
+    make_tree t1
+    apart ctl send "$D/t1"
+    [ "$STATUS" -eq 0 ]
+    [ "$OUT" = "${OUT%% *}  done  10000  -  $D/t1 -> $(hostname):$ROOT/t1" ]
+    [ "$ERR" = "xferctl: warning: $D/t1/fifo: is a FIFO, of which nothing is sent" ]
+    cmp "$D/small" "$ROOT/t1/sub/b"
+    [ "$(readlink "$ROOT/t1/link")" = a ]
+    [ -d "$ROOT/t1/sub/empty" ]
+    [ ! -e "$ROOT/t1/fifo" ]
+}
+
+@test "with -q warnings are not told, but errors tells them" {
+    make_tree t2
+    apart ctl -q send "$D/t2"
+    [ "$STATUS" -eq 0 ]
+    [ -z "$ERR" ]
+    apart ctl errors "${OUT%% *}"
+    [ "$STATUS" -eq 0 ]
+    [ "$OUT" = "warning  NotRegular  fifo  $D/t2/fifo: is a FIFO, of which nothing is sent" ]
+    [ -z "$ERR" ]
+}
+
+@test "what fails of a directory is told by name with status 1, and the rest arrives" {
+    make_tree t3
+    mkdir -p "$ROOT/t3/a"
+    apart ctl send "$D/t3"
+    [ "$STATUS" -eq 1 ]
+    [[ $OUT == *"  failed  "*"  $D/t3 -> "* ]]
+    [[ $ERR == *"$D/t3/a: "* ]]
+    [[ $ERR == *'1 of 4 entries could not be sent'* ]]
+    cmp "$D/small" "$ROOT/t3/sub/b"
+    local job=${OUT%% *}
+    apart ctl status "$job"
+    grep -qx 'files         4, 2 done, 1 skipped, 1 failed' <<<"$OUT"
+    grep -qx "failed files  1: 'xferctl errors $job' tells them" <<<"$OUT"
+    grep -qx "warnings      1: 'xferctl errors $job' tells them" <<<"$OUT"
+    [ "$(ctl --json status "$job" | jq -r '.error.data.name, .exit_code, .files_failed, .errors[0].path')" = $'Incomplete\n1\n1\na' ]
+    [ "$(ctl errors "$job" | cut -d' ' -f1,3,5 | sort)" = $'error IsDirectory a\nwarning NotRegular fifo' ]
+}
+
+@test "retry sends what is missing" {
+    make_tree t4
+    mkdir -p "$ROOT/t4/a"
+    apart ctl -q send "$D/t4"
+    [ "$STATUS" -eq 1 ]
+    local job=${OUT%% *}
+    rmdir "$ROOT/t4/a"
+    ctl retry "$job"
+    apart ctl wait "$job"
+    [ "$STATUS" -eq 0 ]
+    cmp "$D/small" "$ROOT/t4/a"
+    [ "$(ctl --json status "$job" | jq '.files_done + .files_skipped, .files_failed')" = $'4\n0' ]
+}
+
+@test "a dry run prints what would be done, and changes nothing" {
+    make_tree t5
+    apart ctl send -n "$D/t5"
+    [ "$STATUS" -eq 0 ]
+    local job
+    job=$(newest)
+    [ "$(sort <<<"$OUT")" = "$(sort <<<'make  directory  0  .
+make  directory  0  sub
+make  directory  0  sub/empty
+send  file  5000  a
+send  file  5000  sub/b
+send  link  0  link')" ]
+    [ ! -e "$ROOT/t5" ]
+    local plan=$OUT
+    apart ctl plan "$job"
+    [ "$STATUS" -eq 0 ]
+    [ "$OUT" = "$plan" ]
+    apart ctl --json plan "$job"
+    [ "$(jq '.entries | length' <<<"$OUT")" -eq 6 ]
+    apart ctl --json errors "$job"
+    [ "$(jq -r '.errors[] | .kind, .path' <<<"$OUT")" = $'warning\nfifo' ]
+    apart ctl send -n --no-wait "$D/t5"
+    [[ $OUT =~ ^[0-9]+$ ]]
+    ctl wait "$OUT"
+}
+
+@test "what has not changed is skipped, and a dry run says so" {
+    make_tree t6
+    ctl -q send "$D/t6"
+    touch -d @1000000000 "$D/t6/a"
+    apart ctl send -qn --overwrite=changed "$D/t6"
+    [ "$(grep -v directory <<<"$OUT" | sort)" = "$(sort <<<'keep  file  5000  sub/b
+keep  link  0  link
+replace  file  5000  a')" ]
+    apart ctl -q send --overwrite=changed "$D/t6"
+    [ "$STATUS" -eq 0 ]
+    [ "$(stat -c %Y "$ROOT/t6/a")" -eq 1000000000 ]
+    [ "$(ctl --json status "${OUT%% *}" | jq '.files_done, .files_skipped')" = $'1\n3' ]
+}
+
+@test "a link to a directory that is named as source keeps its name, and a slash at the end means nothing" {
+    make_tree t7
+    ln -s t7 "$D/l7"
+    apart ctl -q send "$D/l7/"
+    [ "$STATUS" -eq 0 ]
+    [[ $OUT == *"  $D/l7 -> $(hostname):$ROOT/l7" ]]
+    [ ! -L "$ROOT/l7" ]
+    cmp "$D/small" "$ROOT/l7/sub/b"
+}
+
+@test "several directories are a job each" {
+    make_tree t8
+    make_tree t9
+    apart ctl -q send "$D/t8" "$D/t9/" "$D/small" --to several/
+    [ "$STATUS" -eq 0 ]
+    [ "$(wc -l <<<"$OUT")" -eq 3 ]
+    cmp "$D/small" "$ROOT/several/t8/a"
+    cmp "$D/small" "$ROOT/several/t9/sub/b"
+    cmp "$D/small" "$ROOT/several/small"
+}
+
+@test "include and exclude hold in the order in which they stand" {
+    mkdir -p "$D/t10/src/.git"
+    touch "$D/t10/src/a.o" "$D/t10/src/keep.o" "$D/t10/src/a.c" "$D/t10/src/.git/x"
+    apart ctl send --include keep.o --exclude '*.o' --exclude .git/ "$D/t10"
+    [ "$STATUS" -eq 0 ]
+    [ "$(cd "$ROOT/t10/src" && ls -A)" = $'a.c\nkeep.o' ]
+    apart ctl status "${OUT%% *}"
+    grep -qx 'filter        + keep.o' <<<"$OUT"
+    grep -qx '              - \*.o' <<<"$OUT"
+}
+
+@test "what is preserved is as asked for" {
+    make_tree t11
+    chmod 0640 "$D/t11/a"
+    touch -d @1000000000.5 "$D/t11/a"
+    apart ctl -q send --preserve none "$D/t11"
+    [ "$STATUS" -eq 0 ]
+    [ "$(stat -c %Y "$ROOT/t11/a")" -ne 1000000000 ]
+    grep -qx 'preserve      none' <(ctl status "${OUT%% *}")
+    apart ctl -q send "$D/t11"
+    [ "$(stat -c '%a %.1Y' "$ROOT/t11/a")" = '640 1000000000.5' ]
+    ln "$D/t11/a" "$D/t11/hard"
+    apart ctl -q send --preserve +links "$D/t11"
+    [ "$(stat -c %i "$ROOT/t11/a")" = "$(stat -c %i "$ROOT/t11/hard")" ]
+}
+
+@test "errors of a job that is not there: exit 5" {
+    apart ctl errors 999999
+    [ "$STATUS" -eq 5 ]
+    apart ctl plan 999999
+    [ "$STATUS" -eq 5 ]
+}
+
 # ---- exit codes ----------------------------------------------------------------------------------
 
-@test "exit 1: a directory, a device" {
-    mkdir -p "$D/dir"
-    apart ctl send "$D/dir"
-    [ "$STATUS" -eq 1 ]
+@test "exit 1: a device" {
     apart ctl send /dev/null
     [ "$STATUS" -eq 1 ]
 }
