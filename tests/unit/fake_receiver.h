@@ -33,11 +33,14 @@ struct node {
     char path[];
 };
 
-struct due { /* a receipt */
+struct due { /* a receipt; small, for memory is measured while thousands of them are due */
     struct due *next;
-    bool held;
-    struct wire_receipt receipt;
-    char path[XFER_PATH_SIZE];
+    bool held, unchanged;
+    uint64_t seq, size;
+    unsigned char digest[XFER_DIGEST_SIZE];
+    struct xfer_error *error; /* NULL: none */
+    const char *warning;      /* the same */
+    char path[];
 };
 
 struct rule { /* what is to happen to a path */
@@ -238,14 +241,30 @@ void lane_send_end(struct lane *lane)
     (void)lane;
 }
 
-static inline void fake_store(struct lane *lane, struct wire_receipt *receipt)
+static inline void fake_due_error(struct due *due, const struct xfer_error *err)
+{
+    due->error = malloc(sizeof *due->error);
+    if (!due->error)
+        abort();
+    *due->error = *err;
+}
+
+static inline void fake_due_free(struct due *due)
+{
+    free(due->error);
+    free(due);
+}
+
+static inline void fake_store(struct lane *lane, struct due *due)
 {
     const struct wire_meta *m = &lane->meta;
     struct node *node = fake_node(lane->link, m->path);
     struct node *target = m->target_len ? fake_node(lane->link, m->target) : NULL;
+    struct xfer_error err = XFER_ERROR_INIT;
 
     if (m->kind == WIRE_KIND_HARDLINK && !target) {
-        error_set(&receipt->error, XFER_NO_SUCH_FILE, "%s: is not there", m->target);
+        error_set(&err, XFER_NO_SUCH_FILE, "%s: is not there", m->target);
+        fake_due_error(due, &err);
         return;
     }
     if (m->kind == WIRE_KIND_DIRECTORY) {
@@ -256,10 +275,10 @@ static inline void fake_store(struct lane *lane, struct wire_receipt *receipt)
         return;
     }
     if (m->kind == WIRE_KIND_HARDLINK && node && node->inode == target->inode) {
-        receipt->unchanged = true;
+        due->unchanged = true;
         return;
     }
-    receipt->unchanged = lane->offset > 0;
+    due->unchanged = lane->offset > 0;
     node = fake_add(lane->link, m->path, m->kind);
     node->mode = m->mode;
     node->size = m->size;
@@ -275,30 +294,8 @@ static inline void fake_store(struct lane *lane, struct wire_receipt *receipt)
     }
 }
 
-void lane_send_verdict(struct lane *lane, const void *msg, size_t len)
+static inline void fake_put_due(struct lane *lane, struct due *due)
 {
-    static struct wire_verdict verdict;
-    struct xfer_error err = XFER_ERROR_INIT;
-    struct due *due = calloc(1, sizeof *due);
-    const struct rule *rule = fake_rule(lane->link, lane->meta.path);
-
-    if (!due || wire_verdict_decode(msg, len, &verdict, &err) || verdict.seq != lane->meta.seq)
-        abort();
-    due->receipt.seq = verdict.seq;
-    due->held = lane->link->batch;
-    strcpy(due->path, lane->meta.path);
-    if (verdict.kind == WIRE_ABORT) {
-        due->receipt.error = verdict.error;
-    } else if (rule && rule->error.code != XFER_OK) {
-        due->receipt.error = rule->error;
-    } else {
-        if (lane->meta.kind != WIRE_KIND_BARRIER)
-            fake_store(lane, &due->receipt);
-        due->receipt.size = verdict.size;
-        memcpy(due->receipt.digest, verdict.digest, XFER_DIGEST_SIZE);
-        if (rule && rule->warning)
-            strcpy(due->receipt.warning, rule->warning);
-    }
     if (lane->last)
         lane->last->next = due;
     else
@@ -306,6 +303,32 @@ void lane_send_verdict(struct lane *lane, const void *msg, size_t len)
     lane->last = due;
     if (++lane->n_due > lane->max_due)
         lane->max_due = lane->n_due;
+}
+
+void lane_send_verdict(struct lane *lane, const void *msg, size_t len)
+{
+    static struct wire_verdict verdict;
+    struct xfer_error err = XFER_ERROR_INIT;
+    struct due *due = calloc(1, sizeof *due + lane->meta.path_len + 1);
+    const struct rule *rule = fake_rule(lane->link, lane->meta.path);
+
+    if (!due || wire_verdict_decode(msg, len, &verdict, &err) || verdict.seq != lane->meta.seq)
+        abort();
+    due->seq = verdict.seq;
+    due->held = lane->link->batch;
+    strcpy(due->path, lane->meta.path);
+    if (verdict.kind == WIRE_ABORT) {
+        fake_due_error(due, &verdict.error);
+    } else if (rule && rule->error.code != XFER_OK) {
+        fake_due_error(due, &rule->error);
+    } else {
+        if (lane->meta.kind != WIRE_KIND_BARRIER)
+            fake_store(lane, due);
+        due->size = verdict.size;
+        memcpy(due->digest, verdict.digest, XFER_DIGEST_SIZE);
+        due->warning = rule ? rule->warning : NULL;
+    }
+    fake_put_due(lane, due);
     if (lane->meta.kind == WIRE_KIND_BARRIER || verdict.kind == WIRE_ABORT ||
         lane->n_due == XFER_LANE_FILES_MAX)
         for (due = lane->first; due; due = due->next)
@@ -457,7 +480,7 @@ static inline void fake_link_free(struct link *link)
             struct due *due = link->lanes[i].first;
 
             link->lanes[i].first = due->next;
-            free(due);
+            fake_due_free(due);
         }
     }
     for (size_t i = 0; i < sizeof link->nodes / sizeof *link->nodes; i++) {
@@ -475,9 +498,28 @@ static inline void fake_link_free(struct link *link)
     free(link);
 }
 
-static inline void fake_receipts(struct lane *lane)
+static inline void fake_receipt(struct lane *lane, const struct due *due)
 {
     static unsigned char msg[XFER_MESSAGE_MAX];
+    static struct wire_receipt receipt;
+
+    memset(&receipt, 0, sizeof receipt);
+    receipt.seq = due->seq;
+    if (due->error) {
+        receipt.error = *due->error;
+    } else {
+        receipt.size = due->size;
+        memcpy(receipt.digest, due->digest, XFER_DIGEST_SIZE);
+        receipt.unchanged = due->unchanged;
+        snprintf(receipt.warning, sizeof receipt.warning, "%s", due->warning ? due->warning : "");
+        if (strcmp(due->path, ".") != 0)
+            fake_log(lane->link, "STORED", due->path);
+    }
+    lane->events->receipt(lane->user, msg, wire_receipt_encode(&receipt, msg));
+}
+
+static inline void fake_receipts(struct lane *lane)
+{
     struct due *due;
 
     while ((due = lane->first) && !due->held && !lane->link->silent) {
@@ -485,10 +527,8 @@ static inline void fake_receipts(struct lane *lane)
         if (!lane->first)
             lane->last = NULL;
         lane->n_due--;
-        if (due->receipt.error.code == XFER_OK && strcmp(due->path, ".") != 0)
-            fake_log(lane->link, "STORED", due->path);
-        lane->events->receipt(lane->user, msg, wire_receipt_encode(&due->receipt, msg));
-        free(due);
+        fake_receipt(lane, due);
+        fake_due_free(due);
     }
 }
 

@@ -920,7 +920,7 @@ static void what_is_under_way_is_bounded(void **state)
     for (unsigned i = 0; i < FAKE_LANES; i++)
         waiting += rig.link->lanes[i].n_due;
     assert_true(waiting <= FAKE_LANES * XFER_LANE_FILES_MAX);
-    assert_true(during - before < (size_t)16 << 20);
+    assert_true(during - before < (size_t)12 << 20);
     rig.link->silent = false;
     WAIT(rig.done);
     assert_int_equal(rig.result.error.code, XFER_OK);
