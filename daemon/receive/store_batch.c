@@ -31,6 +31,7 @@ struct store_batch {
     struct store_file *first, **end;
     unsigned files;
     uint64_t bytes;
+    bool content; /* some of them have any */
 };
 
 /* Directories that are to last, and what leads to them. */
@@ -52,6 +53,7 @@ static void empty(struct store_batch *batch)
     batch->end = &batch->first;
     batch->files = 0;
     batch->bytes = 0;
+    batch->content = false;
 }
 
 struct store_batch *store_batch_create(struct store *store, unsigned files_max, uint64_t bytes_max,
@@ -102,6 +104,7 @@ void store_batch_hold(struct store_batch *batch, struct store_file *file, store_
     batch->end = &file->next;
     batch->files++;
     batch->bytes += file->size;
+    batch->content |= file->kind == WIRE_KIND_FILE;
 }
 
 bool store_batch_is_full(const struct store_batch *batch)
@@ -189,6 +192,8 @@ static void add(struct dirs *dirs, const struct store_file *file, bool itself)
 /* What it takes for its name, and of a directory for mode and times, to last. */
 static void add_dirs(struct dirs *dirs, const struct store_file *file)
 {
+    if (file->kind == WIRE_KIND_DIRECTORY && file->unchanged)
+        return; /* see store_file_sync_above() */
     if (file->kind == WIRE_KIND_DIRECTORY)
         add(dirs, file, true);
     if (file->parent.shared != NULL && file->parent.shared == dirs->last)
@@ -239,11 +244,12 @@ void store_batch_commit(struct store_batch *batch)
     struct dirs dirs = {.n = 0};
     const struct identity *now = NULL;
     struct xfer_error err, *lost = NULL;
+    bool content = batch->content;
 
     if (file == NULL)
         return;
     empty(batch);
-    if (batch->store->syncfs_tells && syncfs(batch->fd) != 0) {
+    if (content && batch->store->syncfs_tells && syncfs(batch->fd) != 0) {
         store_sync_failed("the file system", &err);
         lost = &err;
     }

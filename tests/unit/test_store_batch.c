@@ -386,6 +386,20 @@ static void test_directory_whose_metadata_is_not_synced_is_not_told(void **state
     assert_true(exists(at(rig, "d")));
 }
 
+static void test_directories_that_are_as_they_should_be_are_told_without_a_sync(void **state)
+{
+    struct rig *rig = *state;
+
+    hold_kind(rig, 0, WIRE_KIND_DIRECTORY, "d", "");
+    store_batch_commit(rig->batch);
+    assert_non_null(strchr(trace, 'd'));
+    trace[0] = '\0';
+    hold_kind(rig, 1, WIRE_KIND_DIRECTORY, "d", "");
+    store_batch_commit(rig->batch);
+    assert_string_equal(trace, "t");
+    assert_int_equal(rig->codes[1], XFER_OK);
+}
+
 static void test_destroy_leaves_nothing(void **state)
 {
     struct rig *rig = *state;
@@ -416,6 +430,7 @@ int main(void)
         TEST(test_kernel_that_does_not_tell_syncs_each_file),
         TEST(test_directories_and_links_take_their_turn),
         TEST(test_directory_whose_metadata_is_not_synced_is_not_told),
+        TEST(test_directories_that_are_as_they_should_be_are_told_without_a_sync),
         TEST(test_destroy_leaves_nothing),
     };
 
