@@ -13,7 +13,7 @@
 #define FILES_MAX 8
 
 static char trace[4096]; /* a letter a call: c(ontent of all), f(ile), n(ame), d(irectory) */
-static unsigned fail_syncfs, fail_dir; /* the n-th from now on; 0: none */
+static unsigned fail_syncfs, fail_dir, fail_times; /* the n-th from now on; 0: none */
 static int fail_errno;
 
 #define NEXT(call) ((__typeof__(&call))dlsym(RTLD_NEXT, #call))
@@ -50,6 +50,11 @@ int fsync(int fd)
     return dir && fails(&fail_dir) ? -1 : NEXT(fsync)(fd);
 }
 
+int futimens(int fd, const struct timespec times[2])
+{
+    return fails(&fail_times) ? -1 : NEXT(futimens)(fd, times);
+}
+
 int linkat(int from_at, const char *from, int at, const char *name, int flags)
 {
     note('n');
@@ -75,6 +80,7 @@ struct rig {
     struct store_batch *batch;
     unsigned told; /* how many */
     enum xfer_code codes[FILES_MAX * 10];
+    char warnings[FILES_MAX * 10][XFER_ERROR_TEXT_SIZE];
     struct xfer_error last;
 };
 
@@ -95,7 +101,7 @@ static int setup(void **state)
     rig->batch = store_batch_create(rig->fixture.store, FILES_MAX, 1000, &err);
     assert_non_null(rig->batch);
     trace[0] = '\0';
-    fail_syncfs = fail_dir = 0;
+    fail_syncfs = fail_dir = fail_times = 0;
     *state = rig;
     return 0;
 }
@@ -120,6 +126,8 @@ static void told(void *user, const struct store_outcome *outcome, const struct x
     rig->codes[one->number] = outcome == NULL ? err->code : XFER_OK;
     if (outcome == NULL)
         rig->last = *err;
+    else
+        memcpy(rig->warnings[one->number], outcome->warning, XFER_ERROR_TEXT_SIZE);
 }
 
 static void hold_kind(struct rig *rig, unsigned number, enum wire_kind kind, const char *path,
@@ -155,6 +163,7 @@ static void hold(struct rig *rig, unsigned number, const char *path, const char 
     struct wire_meta meta;
 
     meta_of(&meta, path, strlen(text));
+    meta.preserve = PRESERVE_MODE | PRESERVE_TIMES;
     meta.sync = SYNC_BATCH;
     meta.tree = true;
     meta.overwrite = overwrite;
@@ -342,6 +351,21 @@ static void test_kernel_that_does_not_tell_syncs_each_file(void **state)
     assert_int_equal(rig->codes[0], XFER_OK);
 }
 
+static void test_what_cannot_be_kept_is_told_with_the_name(void **state)
+{
+    struct rig *rig = *state;
+
+    fail_times = 1;
+    fail_errno = EIO;
+    hold(rig, 0, "a", "first", OVERWRITE_REPLACE);
+    hold(rig, 1, "b", "second", OVERWRITE_REPLACE);
+    store_batch_commit(rig->batch);
+    assert_int_equal(rig->codes[0], XFER_OK);
+    assert_non_null(strstr(rig->warnings[0], "times"));
+    assert_string_equal(rig->warnings[1], "");
+    holds(at(rig, "a"), "first");
+}
+
 static void test_directories_and_links_take_their_turn(void **state)
 {
     struct rig *rig = *state;
@@ -428,6 +452,7 @@ int main(void)
         TEST(test_directory_that_is_not_synced_stores_nothing),
         TEST(test_many_directories_are_synced_at_once),
         TEST(test_kernel_that_does_not_tell_syncs_each_file),
+        TEST(test_what_cannot_be_kept_is_told_with_the_name),
         TEST(test_directories_and_links_take_their_turn),
         TEST(test_directory_whose_metadata_is_not_synced_is_not_told),
         TEST(test_directories_that_are_as_they_should_be_are_told_without_a_sync),
