@@ -150,7 +150,8 @@ static bool fill(struct looks_client *client, struct wire_look *look, void **wha
 
 /* ---- answers ---- */
 
-static const char *reason(enum xfer_code code)
+/* NULL: the number of the error tells more. */
+static const char *reason(enum xfer_code code, int sys_errno)
 {
     switch (code) {
     case XFER_IS_DIRECTORY:
@@ -158,20 +159,21 @@ static const char *reason(enum xfer_code code)
     case XFER_NOT_DIRECTORY:
         return "there is no directory at the destination, but something else";
     default:
-        return error_info(code)->name;
+        return sys_errno ? NULL : error_info(code)->name;
     }
 }
 
 static void explain(struct tree *t, const struct tree_entry *e, enum xfer_code code, int sys_errno,
                     struct xfer_error *err)
 {
-    const char *dest = tree_dest_of(t, e);
+    const char *dest = tree_dest_of(t, e), *why = reason(code, sys_errno);
 
-    if (sys_errno)
-        error_set_errno(err, sys_errno, "%s", dest);
+    if (why)
+        error_set(err, code, "%s: %s", dest, why);
     else
-        error_set(err, code, "%s: %s", dest, reason(code));
+        error_set_errno(err, sys_errno, "%s", dest);
     err->code = code;
+    err->sys_errno = sys_errno;
     error_about(err, XFER_SIDE_RECEIVER, dest);
 }
 

@@ -18,15 +18,17 @@ make_tree() {
 same() {
     # shellcheck disable=SC2145
     "$top_srcdir/tests/trees/same-tree" "${@:1:$#-1}" "$ROOT/${@: -1}" >"$D/judged" || {
-        cut -c 1-300 "$D/judged" | head -n 40
+        cut -c 1-200 "$D/judged" | head -n 20
         return 1
     }
 }
 
-# sent ARGUMENT...: send, as xferctl ends. Sets SENT to the job, JOB to its number.
+# sent ARGUMENT...: send, as xferctl ends. Sets SENT to the job, JOB to its number, PLAN to what comes behind it in a dry run.
 sent() {
     local status=0
-    SENT=$(ctl --json -q send "$@") || status=$?
+    PLAN=$(ctl --json -q send "$@") || status=$?
+    SENT=$(head -n 1 <<<"$PLAN")
+    PLAN=$(tail -n +2 <<<"$PLAN")
     JOB=$(jq .job <<<"$SENT")
     [ $status -eq 0 ] || jq -c . <<<"$SENT" | cut -c 1-1500
     return $status
@@ -34,6 +36,12 @@ sent() {
 
 # told JQ-EXPRESSION: of the job of sent()
 told() { jq -r "$1" <<<"$SENT"; }
+
+# Nothing of any file has left: what was there is counted as if it had been sent.
+sent_nothing() {
+    told '[.bytes_done, .bytes_resumed, .bytes_total] | join(" ")'
+    [ "$(told '.bytes_done == .bytes_total and .bytes_resumed == .bytes_total and .files_done == 0')" = true ]
+}
 
 # counts TOTAL DONE SKIPPED FAILED
 counts() {
@@ -51,10 +59,10 @@ broken() {
 }
 
 # errors JOB: "NAME PATH" of each, in the order of paths
-errors() { call transfer.errors "{\"job\":$1}" | jq -r '.errors[] | select(.kind == "error") | .name + " " + .path' | LC_ALL=C sort; }
+errors() { call transfer.errors "{\"job\":$1}" | jq -r '.errors[] | select(.kind == "error") | .name + " " + (.path // .path_b64)' | LC_ALL=C sort; }
 
-# no_leftovers: neither temporaries nor markers
-no_leftovers() { [ -z "$(find "$ROOT/.xfer" -type f ! -name lock)" ]; }
+# no_leftovers: no temporary at all, and of the job of sent() not even when it began, which is kept of one that failed
+no_leftovers() { [ -z "$(find "$ROOT/.xfer" -type f ! -name lock \( ! -name '*-tree' -o -name "*-$JOB-tree" \))" ]; }
 
 # all that is beneath the root, with all that a rewrite would change
 snapshot() { find "$ROOT" -path "$ROOT/.xfer" -prune -o -printf '%P %y %i %s %m %U %l %T@ %C@\n' | LC_ALL=C sort; }

@@ -15,7 +15,7 @@ setup() {
     chmod 777 "$T"
 }
 teardown() {
-    ctl -q limit 0 || true
+    [ -n "$BATS_TEST_COMPLETED" ] || ctl -q limit 0 || true
     end_test
 }
 
@@ -33,7 +33,7 @@ some_files() {
 # arrived_but PATH...: all of $T/s is there but these
 arrived_but() {
     diff <(cd "$T/s" && find . -mindepth 1 ! -type d | LC_ALL=C sort) \
-        <({ (cd "$ROOT/s" && find . -mindepth 1 ! -type d); printf './%s\n' "$@"; } | LC_ALL=C sort)
+        <({ (cd "$ROOT/s" && find . -mindepth 1 ! -type d); [ $# -eq 0 ] || printf './%s\n' "$@"; } | LC_ALL=C sort)
 }
 
 # hidden PATH...: nobody but root may read them
@@ -98,7 +98,7 @@ hidden() {
     [ "$(told '.state, .files_total, .files_failed, (.errors | length)')" = $'done\n40\n0\n0' ]
     [ "$(told '.files_done + .files_skipped')" -eq 40 ]
     arrived_but
-    [ "$(find "$ROOT/s" -type f ! -name f7 -printf '%P %i %C@\n' | sort)" = "$(grep -v '^f7 ' <<<"$before")" ]
+    [ "$(find "$ROOT/s" -type f ! -path '*s/f7' -printf '%P %i %C@\n' | sort)" = "$(grep -v '^f7 ' <<<"$before")" ]
     no_leftovers
 }
 
@@ -114,9 +114,9 @@ hidden() {
     ln -s "$T/outside" "$ROOT/s/g"
     [ -z "$XFERD_AS" ] || chown -R -h 65534:65534 "$T/s" "$ROOT/s" "$T/outside"
     broken "$T/s"
-    [ "$(errors "$JOB" | cut -d ' ' -f 2)" = $'e\nf3\ng' ]
+    [ "$(errors "$JOB")" = $'IsDirectory f3\nNotDirectory e\nNotDirectory g' ]
     [ "$(told '[.errors[].side] | unique | join(" ")')" = receiver ]
-    [ "$(errors "$JOB" | grep -w f3)" = 'IsDirectory f3' ]
+    [ "$(told '.errors[] | select(.path == "e") | .message')" = 's/e: there is no directory at the destination, but something else' ]
     [ "$(cat "$ROOT/s/e")" = file ]
     [ -z "$(ls "$T/outside")" ]
     # a link is no directory in the way of a file: it is replaced
@@ -131,7 +131,7 @@ hidden() {
     local status=0
     sent "$T/s" || status=$?
     [ "$status" -eq 1 ]
-    [[ "$(told '.error.message, (.errors[] | .message)')" == *"$ROOT/s"* ]]
+    [ "$(told '.error.data | .name, .side')" = $'NotDirectory\nreceiver' ]
     [ -f "$ROOT/s" ]
 }
 
@@ -139,7 +139,7 @@ hidden() {
     local f
     some_files 300
     ctl -q limit 20K
-    JOB=$(ctl send --no-wait "$T/s")
+    JOB=$(ctl send --no-wait --retries 0 "$T/s")
     within 10 job_moves "$JOB"
     rm "$T"/s/f* "$T"/s/d/f*
     ctl -q limit 0
@@ -214,7 +214,7 @@ line" ]
     [ -z "$XFERD_AS" ] || chown -R 65534 "$T/s" "$T/outside"
     $XFERD_AS mkdir "$ROOT/s"
     for i in $(seq 20); do $XFERD_AS ln -s "$T/outside/d$i" "$ROOT/s/l$i"; done
-    $XFERD_AS python3 - "$ROOT/s" "$T/stop" <<'END' 3>&- &
+    $XFERD_AS /usr/bin/python3 - "$ROOT/s" "$T/stop" <<'END' 3>&- &
 import ctypes, os, sys
 libc = ctypes.CDLL(None, use_errno=True)
 os.chdir(sys.argv[1])
