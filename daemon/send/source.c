@@ -243,8 +243,12 @@ static bool same_time(const struct timespec *a, const struct timespec *b)
 /* What its name tells is all that there is to ask, as long as that is the same inode. */
 static int stat_in(struct source *s, struct stat *now, struct xfer_error *err)
 {
-    if (fstatat(s->dir->fd, s->name, now, AT_SYMLINK_NOFOLLOW) || now->st_dev != s->st.st_dev ||
-        now->st_ino != s->st.st_ino)
+    if (fstatat(s->dir->fd, s->name, now, AT_SYMLINK_NOFOLLOW)) {
+        if (errno != ENOENT && errno != ENOTDIR)
+            return fail(s, errno, err);
+        return changed(s, "was replaced or removed", err);
+    }
+    if (now->st_dev != s->st.st_dev || now->st_ino != s->st.st_ino)
         return changed(s, "was replaced or removed", err);
     return 0;
 }

@@ -246,11 +246,11 @@ int fstatat(int at, const char *name, struct stat *st, int flags)
     return NEXT(fstatat)(at, name, st, flags);
 }
 
-struct dirent *readdir(DIR *dir)
+ssize_t getdents64(int fd, void *buf, size_t n)
 {
-    if (fails("readdir", dirfd(dir), NULL))
-        return NULL;
-    return NEXT(readdir)(dir);
+    if (fails("readdir", fd, NULL))
+        return -1;
+    return NEXT(getdents64)(fd, buf, n);
 }
 
 int unlinkat(int at, const char *name, int flags)
