@@ -85,16 +85,19 @@
 /* trees */
 #define XFER_ATTRS_MAX        (512 * 1024) /* bytes of all extended attributes of one file */
 #define XFER_ATTRS_PIECE      (12 * 1024)  /* of them in one message */
-#define XFER_MAP_MAX          900          /* pieces of a file with holes in one message */
-#define XFER_LOOK_ENTRIES_MAX 128          /* entries of one LOOK */
-#define XFER_LOOKS_MAX        8            /* unanswered LOOKs */
-#define XFER_FILTER_RULES_MAX 1000         /* include and exclude rules of a job */
-#define XFER_FILTER_SIZE      (64 * 1024)  /* bytes of them all */
-#define XFER_TREES_MAX        8            /* trees that are sent at the same time */
-#define XFER_TREE_ENTRIES_MAX 8192         /* entries of a tree in memory, beyond directories */
-#define XFER_NOTES_SHOWN      100          /* errors, and warnings, in a job object */
-#define XFER_NOTES_MAX        1000000      /* that are kept of a job */
-#define XFER_NOTES_PAGE       1000         /* in one transfer.errors */
+#define XFER_ATTR_NAME_MAX    255          /* of one of them, as Linux has it */
+#define XFER_ATTR_VALUE_MAX   (64 * 1024)
+#define XFER_ATTRS_LANE_MAX   (16 << 20)  /* of all files of a lane that are unanswered */
+#define XFER_MAP_MAX          900         /* pieces of a file with holes in one message */
+#define XFER_LOOK_ENTRIES_MAX 128         /* entries of one LOOK */
+#define XFER_LOOKS_MAX        8           /* unanswered LOOKs */
+#define XFER_FILTER_RULES_MAX 1000        /* include and exclude rules of a job */
+#define XFER_FILTER_SIZE      (64 * 1024) /* bytes of them all */
+#define XFER_TREES_MAX        8           /* trees that are sent at the same time */
+#define XFER_TREE_ENTRIES_MAX 8192        /* entries of a tree in memory, beyond directories */
+#define XFER_NOTES_SHOWN      100         /* errors, and warnings, in a job object */
+#define XFER_NOTES_MAX        1000000     /* that are kept of a job */
+#define XFER_NOTES_PAGE       1000        /* in one transfer.errors */
 #define XFER_FILES_LIST_MAX   ((int64_t)4 << 30) /* bytes of a list of files */
 
 /* settings, and hooks */
