@@ -149,6 +149,8 @@ static void store(struct incoming *in)
     store_digest(file, in->digest);
     if (strcmp(store_path(file), in->path) != 0)
         in->stored_path = strdup(store_path(file));
+    store_set_attrs(file, in->attrs);
+    in->attrs = NULL;
     in->file = NULL;
     if (!in->batched) {
         told(in, store_commit(file, &verdict, &outcome, &err) == 0 ? &outcome : NULL, &err);
@@ -190,6 +192,8 @@ struct incoming *incoming_create(struct store *store, struct store_batch *batch,
         return NULL;
     in = calloc(1, sizeof *in + meta.path_len + 1);
     if (in == NULL || (in->meta = malloc(len)) == NULL ||
+        (meta.attrs_size > 0 &&
+         (in->attrs = malloc(sizeof *in->attrs + meta.attrs_size)) == NULL) ||
         (meta.ask && (in->go = malloc(sizeof *in->go)) == NULL)) {
         if (in != NULL)
             incoming_free(in);
@@ -204,6 +208,7 @@ struct incoming *incoming_create(struct store *store, struct store_batch *batch,
     in->seq = meta.seq;
     in->size = meta.size;
     in->asks = meta.ask;
+    in->preserve = meta.preserve;
     in->attrs_size = meta.attrs_size;
     in->sparse = meta.sparse;
     in->barrier = meta.kind == WIRE_KIND_BARRIER;
@@ -219,11 +224,26 @@ void incoming_free(struct incoming *in)
 {
     free(in->go);
     free(in->meta);
+    free(in->attrs);
     free(in->stored_path);
     free(in->warning);
     failure_free(in->verdict.why);
     failure_free(in->error);
     free(in);
+}
+
+int incoming_add_attrs(struct incoming *in, const struct wire_attrs *piece, struct xfer_error *err)
+{
+    if (piece->offset != in->attrs_came || piece->len > in->attrs_size - in->attrs_came)
+        return error_set(err, XFER_PROTOCOL,
+                         "%u bytes of attributes at byte %u of %u, where byte %u was expected",
+                         piece->len, piece->offset, in->attrs_size, in->attrs_came);
+    memcpy(in->attrs->bytes + in->attrs_came, piece->data, piece->len);
+    in->attrs_came += piece->len;
+    if (in->attrs_came < in->attrs_size)
+        return 0;
+    in->attrs->len = in->attrs_size;
+    return attrs_check(in->attrs->bytes, in->attrs_size, in->preserve, err) != 0 ? -1 : 1;
 }
 
 struct write *incoming_write(struct incoming *in, void *chunk, const void *data, size_t len)

@@ -21,6 +21,7 @@
 #include "daemon/receive/store.h"
 #include "daemon/receive/store_batch.h"
 #include "daemon/work/pool.h"
+#include "proto/attrs.h"
 #include "proto/wire.h"
 
 struct receiver;
@@ -34,7 +35,9 @@ struct incoming {
     struct store_batch *batch; /* of the lane */
     uint64_t seq, size;        /* as META says */
     bool asks;                 /* so it does: GO, then START */
-    uint32_t attrs_size;
+    uint32_t preserve;
+    uint32_t attrs_size, attrs_came; /* bytes: as META says, and so far */
+    struct attrs *attrs;             /* the loop's until all have come, then of "end"; NULL: none */
     bool sparse;
     bool barrier;   /* it is no file at all */
     bool batched;   /* it is stored with others: its receipt waits for them */
@@ -94,6 +97,9 @@ struct incoming *incoming_create(struct store *store, struct store_batch *batch,
 void incoming_free(struct incoming *in); /* the struct, when its file is NULL */
 
 struct write *incoming_write(struct incoming *in, void *chunk, const void *data, size_t len);
+
+/* The next bytes of its attributes. 1: these were the last; 0; -1: broken. */
+int incoming_add_attrs(struct incoming *in, const struct wire_attrs *piece, struct xfer_error *err);
 
 /* "begin" has ended: GO as it is to be sent. NULL: there is none, or it was taken before. The
  * caller frees it. */

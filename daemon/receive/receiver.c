@@ -34,6 +34,7 @@
 
 enum stage {
     STAGE_META,
+    STAGE_ATTRS,
     STAGE_START,
     STAGE_DATA,
     STAGE_VERDICT
@@ -49,7 +50,8 @@ struct receiver {
     struct incoming *current; /* not in STAGE_META */
     uint64_t last_seq;
     unsigned unfinished;
-    bool closing; /* nobody is there to be answered */
+    uint32_t attrs_bytes; /* of attributes of these */
+    bool closing;         /* nobody is there to be answered */
     struct store_batch *batch;
     struct incoming *waiting, **waiting_end; /* for its commit, in the order of their METAs */
     struct ev_loop *loop;
@@ -89,6 +91,7 @@ static void answer(struct receiver *r, struct incoming *in)
     struct wire_receipt receipt;
 
     r->unfinished--;
+    r->attrs_bytes -= in->attrs_size;
     if (!r->closing) {
         incoming_receipt(in, &receipt);
         r->out.receipt(r->user, msg, wire_receipt_encode(&receipt, msg));
@@ -232,10 +235,25 @@ static void let_go(struct receiver *r, struct incoming *in)
 
 static int out_of_turn(struct receiver *r, const char *what, struct xfer_error *err)
 {
-    static const char *const expected[] = {"metadata", "the start of a file",
+    static const char *const expected[] = {"metadata", "attributes", "the start of a file",
                                            "data or the end of a file", "a verdict"};
 
     return error_set(err, XFER_PROTOCOL, "%s came where %s was expected", what, expected[r->stage]);
+}
+
+static int expect(struct receiver *r, enum stage stage)
+{
+    static const enum receiver_next nexts[] = {[STAGE_ATTRS] = RECEIVER_ATTRS,
+                                               [STAGE_START] = RECEIVER_START,
+                                               [STAGE_DATA] = RECEIVER_DATA};
+
+    r->stage = stage;
+    return (int)nexts[stage];
+}
+
+static int after_attrs(struct receiver *r)
+{
+    return expect(r, r->current->asks ? STAGE_START : STAGE_DATA);
 }
 
 int receiver_meta(struct receiver *r, const void *msg, size_t len, struct xfer_error *err)
@@ -256,8 +274,15 @@ int receiver_meta(struct receiver *r, const void *msg, size_t len, struct xfer_e
         incoming_free(in);
         return -1;
     }
-    if (in->attrs_size > 0 || in->sparse) {
-        error_set(err, XFER_PROTOCOL, "metadata: attributes or holes, of which nothing is known");
+    if (in->attrs_size > XFER_ATTRS_LANE_MAX - r->attrs_bytes) {
+        error_set(err, XFER_PROTOCOL,
+                  "more than %d bytes of attributes of a lane await their receipt",
+                  XFER_ATTRS_LANE_MAX);
+        incoming_free(in);
+        return -1;
+    }
+    if (in->sparse) {
+        error_set(err, XFER_PROTOCOL, "metadata: holes, of which nothing is known");
         incoming_free(in);
         return -1;
     }
@@ -268,19 +293,31 @@ int receiver_meta(struct receiver *r, const void *msg, size_t len, struct xfer_e
     r->last_seq = in->seq;
     r->current = in;
     r->unfinished++;
-    r->stage = in->asks ? STAGE_START : STAGE_DATA;
+    r->attrs_bytes += in->attrs_size;
     if (in->barrier)
         in->begun = true;
     else if (in->asks || in->size > HOLD_MAX)
         let_go(r, in);
-    return in->asks ? RECEIVER_START : RECEIVER_DATA;
+    return in->attrs_size > 0 ? expect(r, STAGE_ATTRS) : after_attrs(r);
 }
 
 int receiver_attrs(struct receiver *r, const void *msg, size_t len, struct xfer_error *err)
 {
-    (void)msg;
-    (void)len;
-    return out_of_turn(r, "attributes", err);
+    struct incoming *in = r->current;
+    struct wire_attrs piece;
+    int rc;
+
+    if (r->stage != STAGE_ATTRS)
+        return out_of_turn(r, "attributes", err);
+    if (wire_attrs_decode(msg, len, &piece, err) != 0)
+        return -1;
+    if (piece.seq != in->seq)
+        return error_set(err, XFER_PROTOCOL, "attributes have number %llu, %llu was expected",
+                         (unsigned long long)piece.seq, (unsigned long long)in->seq);
+    rc = incoming_add_attrs(in, &piece, err);
+    if (rc < 0)
+        return -1;
+    return rc == 0 ? expect(r, STAGE_ATTRS) : after_attrs(r);
 }
 
 int receiver_start(struct receiver *r, const void *msg, size_t len, struct xfer_error *err)
@@ -370,7 +407,9 @@ int receiver_verdict(struct receiver *r, const void *msg, size_t len, struct xfe
     r->stage = STAGE_META;
     if (verdict.kind == WIRE_ABORT || in->refused)
         in->unstarted = false;
-    in->last = verdict.kind == WIRE_ABORT || r->unfinished >= XFER_LANE_FILES_MAX;
+    /* the sender may have no room for another */
+    in->last = verdict.kind == WIRE_ABORT || r->unfinished >= XFER_LANE_FILES_MAX ||
+               r->attrs_bytes > XFER_ATTRS_LANE_MAX - XFER_ATTRS_MAX;
     let_go(r, in);
     strand_submit(r->strand, &in->end);
     return 0;

@@ -21,6 +21,7 @@
 #include "proto/error.h"
 #include "proto/wire.h"
 
+struct attrs;
 struct store;
 struct store_file;
 
@@ -98,6 +99,10 @@ struct store_file *store_ask(struct store *store, const struct wire_meta *meta,
  * beginning, as store_begin() does. XFER_PROTOCOL for an offset that was not offered. On failure
  * the file is still to be given to store_abort(). */
 int store_start(struct store_file *file, uint64_t offset, struct xfer_error *err);
+
+/* What the file is to have of extended attributes and access control lists. Takes attrs, which were
+ * checked; NULL is fine. Before store_commit(). */
+void store_set_attrs(struct store_file *file, struct attrs *attrs);
 
 /* Append. The digest is kept along. */
 int store_write(struct store_file *file, const void *data, size_t len, struct xfer_error *err);

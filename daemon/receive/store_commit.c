@@ -45,7 +45,10 @@ static int set_metadata(struct store_file *file, struct xfer_error *err)
     /* what was reserved and not used must go back */
     if (file->preallocated > file->size && ftruncate(file->fd, (off_t)file->size) != 0)
         return error_set_errno(err, errno, "can't set the size");
-    return store_meta_set(file, err);
+    if (store_meta_set(file, err) != 0)
+        return -1;
+    store_set_attrs(file, NULL); /* it may wait for long */
+    return 0;
 }
 
 /* A sync that failed says that data is lost, whatever the number: only another attempt helps. */

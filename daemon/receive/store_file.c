@@ -286,9 +286,18 @@ void store_digest(const struct store_file *file, unsigned char digest[XFER_DIGES
     memcpy(digest, canonical.digest, XFER_DIGEST_SIZE);
 }
 
+void store_set_attrs(struct store_file *file, struct attrs *attrs)
+{
+    free(file->attrs);
+    file->attrs = attrs;
+}
+
 void store_file_warn(struct store_file *file, const char *what, int errnum)
 {
     char *before = file->warning;
+
+    if (before != NULL && strlen(before) >= XFER_ERROR_TEXT_SIZE) /* nobody would hear of it */
+        return;
 
     /* without memory it is lost, but for what was said before */
     if (asprintf(&file->warning, "%s%s%s: %s", before != NULL ? before : "",
@@ -329,6 +338,7 @@ void store_file_free(struct store_file *file)
     store_offer_free(&file->offer);
     XXH3_freeState(file->digest);
     free(file->warning);
+    free(file->attrs);
     free(file);
 }
 

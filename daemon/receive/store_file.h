@@ -18,6 +18,7 @@
 #include "daemon/receive/store_path.h"
 #include "daemon/receive/store_temp.h"
 #include "daemon/work/identity.h"
+#include "proto/attrs.h"
 
 struct store_offer { /* from store_ask() to store_start() */
     enum wire_offer kind;
@@ -46,7 +47,8 @@ struct store_file {
     XXH3_state_t *digest;
     enum wire_kind kind;
     uint32_t preserve;
-    mode_t mode; /* of the source; what becomes of it says store_meta_mode() */
+    mode_t mode;         /* of the source; what becomes of it says store_meta_mode() */
+    struct attrs *attrs; /* of the source; NULL: none */
     uid_t owner_uid;
     gid_t owner_gid;
     struct timespec mtime;

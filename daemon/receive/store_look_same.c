@@ -8,11 +8,13 @@
  */
 #include "daemon/receive/store_look_impl.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 #include <xxhash.h>
 
 #include "daemon/receive/store_meta.h"
+#include "daemon/work/xattr.h"
 
 /* A file system may keep less of a time than was set. */
 static bool same_time(const struct timespec *there, const struct wire_look_entry *e)
@@ -80,9 +82,19 @@ static bool owner_differs(const struct looking *l, const struct wire_look_entry 
 /* Do the extended attributes, of which e->hash tells? */
 static bool attrs_differ(const struct looking *l, const struct wire_look_entry *e)
 {
-    (void)l;
-    (void)e;
-    return false;
+    uint32_t preserve = l->look->preserve;
+    struct attrs *there;
+    struct xfer_error err;
+    bool differ;
+
+    /* a mode that is configured changes the lists that came */
+    if (!attrs_any(preserve) || ((preserve & PRESERVE_ACL) && l->store->file_mode >= 0))
+        return false;
+    if (xattr_collect_at(l->base.fd, e->name, preserve, &there, &err) != 0)
+        return true;
+    differ = xattr_hash(there) != e->hash;
+    free(there);
+    return differ;
 }
 
 static enum wire_looked_result same_but(bool metadata)

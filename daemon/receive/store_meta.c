@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * See store_meta.h. The order matters: a change of owner or group takes set-id bits away, what
- * needs write permission comes before the mode, and everything changes times.
+ * See store_meta.h. The order matters: a change of owner or group takes set-id bits and file
+ * capabilities away, what needs write permission (attributes do) comes before the mode, a mode that
+ * is configured limits an access list that came, and everything changes times.
  *
  * Set-id bits say "as this user" and "as this group": they are set only where that is the owner
  * they were meant for, and whoever configures a group for all doesn't mean that.
@@ -14,6 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "daemon/receive/store_attrs.h"
 #include "daemon/work/identity.h"
 
 #define SET_ID  (S_ISUID | S_ISGID)
@@ -136,9 +138,16 @@ static bool has_time(const struct store_file *file, const struct stat *st)
     return st->st_mtim.tv_sec == file->mtime.tv_sec && st->st_mtim.tv_nsec == file->mtime.tv_nsec;
 }
 
+/* An access list says what the mode would, where nobody else does. */
+static bool is_said_by_list(const struct store_file *file)
+{
+    return file->kind == WIRE_KIND_FILE && !(file->preserve & PRESERVE_MODE) &&
+           file->store->file_mode < 0;
+}
+
 int store_meta_set(struct store_file *file, struct xfer_error *err)
 {
-    bool owned = false;
+    bool owned = false, listed;
     struct stat st;
 
     /* a directory has it since it was made */
@@ -146,12 +155,13 @@ int store_meta_set(struct store_file *file, struct xfer_error *err)
         return -1;
     if (fstat(file->fd, &st) != 0)
         return error_set_errno(err, errno, "can't look at it");
-    if (file->preserve & PRESERVE_OWNER) {
+    if (file->preserve & PRESERVE_OWNER)
         owned = set_owner(file, &st);
-        if (fstat(file->fd, &st) != 0) /* that takes bits away */
-            return error_set_errno(err, errno, "can't look at it");
-    }
-    if (file->kind != WIRE_KIND_SYMLINK)
+    listed = store_attrs_set(file, owned);
+    /* a new owner takes bits away, a list may give some */
+    if ((file->preserve & (PRESERVE_OWNER | PRESERVE_ACL)) && fstat(file->fd, &st) != 0)
+        return error_set_errno(err, errno, "can't look at it");
+    if (file->kind != WIRE_KIND_SYMLINK && !(listed && is_said_by_list(file)))
         set_mode(file, &st, owned);
     if ((file->preserve & PRESERVE_TIMES) && !has_time(file, &st) && set_times(file) != 0)
         store_file_warn(file, "times", errno);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * What a file, directory or link has besides its content: owner, group, mode, times. As whom it is
- * stored, on any worker.
+ * What a file, directory or link has besides its content: owner, group, attributes, mode, times. As
+ * whom it is stored, on any worker.
  */
 #ifndef XFER_DAEMON_RECEIVE_STORE_META_H
 #define XFER_DAEMON_RECEIVE_STORE_META_H

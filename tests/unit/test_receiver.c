@@ -6,9 +6,11 @@
 
 #include <ev.h>
 #include <sys/resource.h>
+#include <sys/xattr.h>
 
 #include "daemon/receive/look.h"
 #include "daemon/receive/receiver.h"
+#include "proto/attrs.h"
 
 #define ANSWERS_MAX 2048
 #define BATCH_FILES 5
@@ -711,6 +713,152 @@ static void test_messages_out_of_turn_break_the_lane(void **state)
     assert_int_equal(receiver_end(lane->receiver, &err), -1);
     assert_int_equal(try_meta(lane, 2, "b", 3, OVERWRITE_REPLACE, &err), -1);
     assert_int_equal(lane->n_answers, 0);
+}
+
+/* ---- attributes ---- */
+
+static int try_meta_with(struct lane *lane, const char *path, uint32_t attrs_size,
+                         struct xfer_error *err)
+{
+    unsigned char msg[XFER_MESSAGE_MAX];
+    struct wire_meta meta;
+
+    meta_of(&meta, path, 1);
+    meta.seq = ++lane->seq;
+    meta.preserve |= PRESERVE_XATTR;
+    meta.attrs_size = attrs_size;
+    return receiver_meta(lane->receiver, msg, wire_meta_encode(&meta, msg), err);
+}
+
+static int try_attrs(struct lane *lane, uint64_t seq, uint32_t offset, const void *data,
+                     uint32_t len, struct xfer_error *err)
+{
+    unsigned char msg[XFER_MESSAGE_MAX];
+    struct wire_attrs attrs = {.seq = seq, .offset = offset, .len = len, .data = data};
+    int rc = receiver_attrs(lane->receiver, msg, wire_attrs_encode(&attrs, msg), err);
+
+    memset(msg, 'x', sizeof msg);
+    return rc;
+}
+
+/* Attributes of that many bytes, one of them. */
+static void one_attr(unsigned char *bytes, size_t size)
+{
+    struct attrs_writer w = {.buf = bytes, .size = size};
+    static const char value[XFER_ATTR_VALUE_MAX];
+
+    assert_int_equal(attrs_put(&w, "user.a", value, size - attrs_size_of("user.a", 0)), 0);
+    assert_int_equal(w.len, size);
+}
+
+static void test_attributes_come_in_pieces(void **state)
+{
+    struct lane *lane = *state;
+    unsigned char bytes[2000];
+    struct xfer_error err;
+
+    one_attr(bytes, sizeof bytes);
+    assert_int_equal(try_meta_with(lane, "a", sizeof bytes, &err), RECEIVER_ATTRS);
+    assert_int_equal(try_attrs(lane, 1, 0, bytes, 1, &err), RECEIVER_ATTRS);
+    assert_int_equal(try_attrs(lane, 1, 1, bytes + 1, 1000, &err), RECEIVER_ATTRS);
+    assert_int_equal(try_attrs(lane, 1, 1001, bytes + 1001, 999, &err), RECEIVER_DATA);
+    data(lane, "x", 1);
+    end(lane);
+    commit(lane, "x", 1);
+    await_answers(lane, 1);
+    if (answer_is(lane, 0, RECEIPT, 1, XFER_OK)->warning[0] == '\0')
+        assert_int_equal(getxattr(at(lane, "a"), "user.a", NULL, 0), 2000 - 12);
+    await_rest(lane);
+}
+
+static void test_attributes_of_what_is_given_up_come_to_nothing(void **state)
+{
+    struct lane *lane = *state;
+    unsigned char bytes[100];
+    struct xfer_error err;
+
+    one_attr(bytes, sizeof bytes);
+    assert_int_equal(try_meta_with(lane, "a", sizeof bytes, &err), RECEIVER_ATTRS);
+    assert_int_equal(try_attrs(lane, 1, 0, bytes, sizeof bytes, &err), RECEIVER_DATA);
+    end(lane);
+    abort_file(lane, XFER_CANCELLED);
+    await_answers(lane, 1);
+    answer_is(lane, 0, RECEIPT, 1, XFER_CANCELLED);
+    await_rest(lane);
+    root_has(&lane->fixture, 0);
+}
+
+static void breaks(struct lane *lane, int rc, const struct xfer_error *err)
+{
+    assert_int_equal(rc, -1);
+    assert_int_equal(err->code, XFER_PROTOCOL);
+    assert_true(lane->n_answers == 0);
+}
+
+static void test_attributes_with_a_gap_break_the_lane(void **state)
+{
+    struct lane *lane = *state;
+    unsigned char bytes[100];
+    struct xfer_error err;
+
+    one_attr(bytes, sizeof bytes);
+    assert_int_equal(try_meta_with(lane, "a", sizeof bytes, &err), RECEIVER_ATTRS);
+    breaks(lane, try_attrs(lane, 1, 1, bytes, 10, &err), &err);
+    breaks(lane, try_attrs(lane, 2, 0, bytes, 10, &err), &err);
+    assert_int_equal(try_attrs(lane, 1, 0, bytes, 10, &err), RECEIVER_ATTRS);
+    breaks(lane, try_attrs(lane, 1, 0, bytes, 10, &err), &err);
+    breaks(lane, try_attrs(lane, 1, 10, bytes, 91, &err), &err);
+    breaks(lane, try_data(lane, "x", 1, &err), &err);
+}
+
+static void test_broken_attributes_break_the_lane(void **state)
+{
+    struct lane *lane = *state;
+    unsigned char bytes[100];
+    struct xfer_error err;
+
+    one_attr(bytes, sizeof bytes);
+    bytes[0]++;
+    assert_int_equal(try_meta_with(lane, "a", sizeof bytes, &err), RECEIVER_ATTRS);
+    breaks(lane, try_attrs(lane, 1, 0, bytes, sizeof bytes, &err), &err);
+}
+
+static void test_attributes_of_no_file_break_the_lane(void **state)
+{
+    struct lane *lane = *state;
+    unsigned char bytes[100];
+    struct xfer_error err;
+
+    one_attr(bytes, sizeof bytes);
+    breaks(lane, try_attrs(lane, 1, 0, bytes, 10, &err), &err);
+    meta(lane, "a", 1);
+    breaks(lane, try_attrs(lane, 1, 0, bytes, 10, &err), &err);
+}
+
+static void test_too_many_attributes_of_unanswered_files_break_the_lane(void **state)
+{
+    struct lane *lane = *state;
+    unsigned char *bytes = calloc(1, XFER_ATTRS_MAX);
+    struct attrs_writer w = {.buf = bytes, .size = XFER_ATTRS_MAX};
+    struct xfer_error err;
+    char name[16];
+
+    for (unsigned i = 0; i < 8; i++) {
+        snprintf(name, sizeof name, "user.%u", i);
+        assert_int_equal(attrs_put(&w, name, bytes, XFER_ATTRS_MAX / 8 - 12), 0);
+    }
+    for (unsigned n = 0; n < XFER_ATTRS_LANE_MAX / XFER_ATTRS_MAX; n++) {
+        assert_int_equal(try_meta_with(lane, "a", XFER_ATTRS_MAX, &err), RECEIVER_ATTRS);
+        for (uint32_t at = 0, len; at < w.len; at += len) {
+            len = XFER_ATTRS_MAX - at < XFER_ATTRS_PIECE ? XFER_ATTRS_MAX - at : XFER_ATTRS_PIECE;
+            assert_true(try_attrs(lane, lane->seq, at, bytes + at, len, &err) >= 0);
+        }
+        end(lane);
+        abort_file(lane, XFER_CANCELLED);
+    }
+    breaks(lane, try_meta_with(lane, "a", 100, &err), &err);
+    assert_true(pool_drain(lane->pool, 60));
+    free(bytes);
 }
 
 static void test_metadata_with_a_wrong_number_breaks_the_lane(void **state)
@@ -1651,6 +1799,12 @@ int main(void)
         LANE_TEST(test_data_for_an_empty_file_is_refused),
         LANE_TEST(test_write_that_fails_is_refused),
         LANE_TEST(test_messages_out_of_turn_break_the_lane),
+        LANE_TEST(test_attributes_come_in_pieces),
+        LANE_TEST(test_attributes_of_what_is_given_up_come_to_nothing),
+        LANE_TEST(test_attributes_with_a_gap_break_the_lane),
+        LANE_TEST(test_broken_attributes_break_the_lane),
+        LANE_TEST(test_attributes_of_no_file_break_the_lane),
+        LANE_TEST(test_too_many_attributes_of_unanswered_files_break_the_lane),
         LANE_TEST(test_metadata_with_a_wrong_number_breaks_the_lane),
         LANE_TEST(test_verdict_with_a_wrong_number_breaks_the_lane),
         LANE_TEST(test_garbage_breaks_the_lane),
