@@ -198,15 +198,15 @@ static bool goes_on_as_tree(struct run *run, struct xfer_error *err)
     return true;
 }
 
-static void note_warning(struct run *run, const char *warning)
+static void note_warning(struct run *run, enum xfer_side side, const char *warning)
 {
     struct xfer_error err = XFER_ERROR_INIT;
     struct tree_note note = {.kind = TREE_WARNING, .path = "", .error = &err};
 
-    if (warning[0] == '\0')
+    if (!warning || warning[0] == '\0')
         return;
     error_set(&err, XFER_PERMISSION_DENIED, "%s", warning);
-    error_about(&err, XFER_SIDE_RECEIVER, run->job->dest);
+    error_about(&err, side, side == XFER_SIDE_SENDER ? run->job->source : run->job->dest);
     queue_note(run->scheduler->queue, run->job, &note);
 }
 
@@ -227,7 +227,8 @@ static void on_done(void *user, const struct send_result *result)
     }
     leave_run(run);
     if (err.code == XFER_OK) {
-        note_warning(run, result->warning);
+        note_warning(run, XFER_SIDE_SENDER, result->unsent);
+        note_warning(run, XFER_SIDE_RECEIVER, result->warning);
         job->bytes_done = job->bytes_total = (int64_t)result->size;
         job->bytes_resumed = (int64_t)result->resumed;
         keep_place(job, result->stored);

@@ -231,6 +231,7 @@ void send_finish(struct send *send)
     memcpy(result.digest, send->digest, sizeof(result.digest));
     result.stored[0] = result.warning[0] = '\0';
     result.unchanged = false;
+    result.unsent = NULL;
     kept_error_get(send->why, &result.error);
     send_done(send, &result);
 }

@@ -60,6 +60,7 @@ struct send {
     uint64_t seq;                           /* in its lane, once META has left */
     uint64_t offset;                        /* bytes handed to the lane, or there already */
     uint64_t resumed;                       /* there already */
+    uint32_t attrs_len;                     /* bytes of attributes that have left */
     struct verify *verify;                  /* between GO and START */
     struct chunk *chunk;                    /* being filled by a worker */
     size_t chunk_fill;                      /* bytes of it that were there before */

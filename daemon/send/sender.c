@@ -176,6 +176,7 @@ static int prepare(struct send *send, const struct send_request *r, struct xfer_
     }
     if (source_init(&send->source, r->source, err))
         return -1;
+    send->source.preserve = r->preserve;
     send->source.policy = s->policy;
     if (r->handle)
         return source_give(&send->source, r->handle_dev, r->handle_ino, r->handle_fd, err);
@@ -220,8 +221,10 @@ struct send *sender_start(struct sender *s, const struct send_request *request,
         return NULL;
     }
     list_send(s, send);
-    if (request->kind != WIRE_KIND_FILE)
+    if (request->kind != WIRE_KIND_FILE) {
+        send->source.attrs = request->attrs;
         stream_add(choose_stream(s, send), send);
+    }
     return send;
 }
 

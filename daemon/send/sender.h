@@ -18,6 +18,7 @@
 #include "proto/error.h"
 #include "proto/wire.h"
 
+struct attrs;
 struct bucket;
 struct sender;
 struct send;
@@ -61,6 +62,8 @@ struct send_request {
     const struct stat *st; /* as the walk saw it: mode, owner and times of what is no file, inode of
                               a file; copied */
     const char *target;    /* of a symbolic or a hard link; copied */
+    struct attrs *attrs;   /* of a directory or a symbolic link; taken over by sender_start() that
+                              succeeds. NULL: none */
     struct bucket *rate;   /* of the whole job (bandwidth counts not); borrowed; NULL: none */
     bool compare; /* what is there may have the same content: then it is not sent, however small */
 };
@@ -73,6 +76,7 @@ struct send_result {
     char stored[XFER_PATH_SIZE];        /* under which name beneath the root; "": under dest */
     bool unchanged;                     /* it was there like that already */
     char warning[XFER_ERROR_TEXT_SIZE]; /* what could not be preserved, and why; "": nothing */
+    const char *unsent; /* why attributes could not be read, and did not go; NULL: they could */
 };
 
 struct send_progress {

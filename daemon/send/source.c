@@ -15,6 +15,7 @@
 
 #include "daemon/send/source_way.h"
 #include "daemon/send/walk.h"
+#include "daemon/work/xattr.h"
 
 int source_init(struct source *s, const char *path, struct xfer_error *err)
 {
@@ -180,10 +181,20 @@ static int open_by_path(struct source *s, struct xfer_error *err)
     return fstat(s->fd, &s->st) ? fail(s, errno, err) : 0;
 }
 
+/* They are what they were when it was opened, or source_check() will tell: its change time. */
+static void read_attrs(struct source *s)
+{
+    struct xfer_error why = XFER_ERROR_INIT;
+
+    if (attrs_any(s->preserve) && xattr_collect(s->fd, s->preserve, &s->attrs, &why))
+        s->unsent = strdup(why.text);
+}
+
 int source_open(struct source *s, struct xfer_error *err)
 {
     if (s->dir ? open_in(s, err) : open_by_path(s, err))
         return -1;
+    read_attrs(s);
     if (s->st.st_size <= SOURCE_WHOLE_MAX)
         return read_whole(s, err);
     (void)posix_fadvise(s->fd, 0, 0, POSIX_FADV_SEQUENTIAL);
@@ -294,6 +305,13 @@ void source_forget(struct source *s)
     source_leave(s);
     free(s->whole);
     s->whole = NULL;
+    source_drop_attrs(s);
+}
+
+void source_drop_attrs(struct source *s)
+{
+    free(s->attrs);
+    s->attrs = NULL;
 }
 
 void source_free(struct source *s)
@@ -303,6 +321,8 @@ void source_free(struct source *s)
         close(s->given);
     s->given = -1;
     source_forget(s);
+    free(s->unsent);
+    s->unsent = NULL;
     free(s->path);
     s->path = NULL;
 }

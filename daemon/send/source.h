@@ -12,6 +12,7 @@
 #include <sys/types.h>
 
 #include "daemon/send/source_policy.h"
+#include "proto/attrs.h"
 #include "proto/error.h"
 
 /* Files up to this size are read, checked and closed as they are opened: one trip to a worker
@@ -34,6 +35,9 @@ struct source {
     struct stat st;       /* as it was opened */
     unsigned char *whole; /* all st.st_size bytes, already checked; NULL for larger files */
     bool no_nowait;       /* this file system can't tell what would block */
+    uint32_t preserve;    /* of enum preserve: what of it is to be read as it is opened */
+    struct attrs *attrs;  /* that; NULL: there are none */
+    char *unsent;         /* why they could not be read, and it goes without; NULL: they could */
 };
 
 /* Path is copied. Opens nothing yet. -1: no memory. */
@@ -74,8 +78,9 @@ void source_close(struct source *s); /* may be called again */
 
 /* It will not be opened or checked any more: lets go of the directory. */
 void source_leave(struct source *s);
-/* Nor are its bytes needed, where they were read whole. */
+/* Nor are its bytes needed, where they were read whole, and attributes. */
 void source_forget(struct source *s);
+void source_drop_attrs(struct source *s);
 
 /* Frees memory; closes too. */
 void source_free(struct source *s);

@@ -280,6 +280,15 @@ static struct send *take_waiting(struct stream *stream, struct send *send)
     return send;
 }
 
+/* What the receiver has to keep of the unanswered ones is bounded. */
+static bool has_room(const struct stream *stream, const struct send *send)
+{
+    uint32_t attrs = send->source.attrs ? send->source.attrs->len : 0;
+
+    return stream->unanswered.count < XFER_LANE_FILES_MAX &&
+           stream->attrs_bytes + attrs <= XFER_ATTRS_LANE_MAX;
+}
+
 void stream_pump(struct stream *stream)
 {
     bool more = true;
@@ -292,7 +301,7 @@ void stream_pump(struct stream *stream)
             send_finish(send_queue_take(&stream->dropped));
         else if (stream->current)
             more = step(stream, stream->current);
-        else if (stream->waiting.first && stream->unanswered.count < XFER_LANE_FILES_MAX)
+        else if (stream->waiting.first && has_room(stream, stream->waiting.first))
             stream_send_meta(stream, take_waiting(stream, stream->waiting.first));
         else
             more = false;

@@ -19,9 +19,10 @@ struct stream {
     struct send *current;         /* META has left, VERDICT has not */
     struct send_queue unanswered; /* VERDICT has left: receipts come in this order */
     uint64_t waiting_bytes;
-    unsigned slow;    /* files with a rate of their own, the waiting ones and the current one */
-    unsigned aborted; /* among the unanswered */
-    unsigned lent;    /* chunks that workers hold which hang in aborted files */
+    uint32_t attrs_bytes; /* of attributes of the unanswered ones, and the current one */
+    unsigned slow;        /* files with a rate of their own, the waiting ones and the current one */
+    unsigned aborted;     /* among the unanswered */
+    unsigned lent;        /* chunks that workers hold which hang in aborted files */
     uint64_t last_seq;
     uint64_t held_job;     /* of which files may be held back at the receiver; 0: none are */
     bool barrier;          /* one is on its way */

@@ -32,6 +32,25 @@ static bool must_ask(const struct send *send)
                                              send->overwrite == OVERWRITE_NEVER));
 }
 
+static void send_attrs(struct stream *stream, struct send *send)
+{
+    const struct attrs *attrs = send->source.attrs;
+    unsigned char msg[XFER_MESSAGE_MAX];
+    struct wire_attrs piece = {.seq = send->seq};
+
+    if (!attrs)
+        return;
+    for (uint32_t at = 0; at < attrs->len; at += piece.len) {
+        piece.offset = at;
+        piece.len = attrs->len - at < XFER_ATTRS_PIECE ? attrs->len - at : XFER_ATTRS_PIECE;
+        piece.data = attrs->bytes + at;
+        lane_send_attrs(stream->lane, msg, wire_attrs_encode(&piece, msg));
+    }
+    send->attrs_len = attrs->len;
+    stream->attrs_bytes += attrs->len;
+    source_drop_attrs(&send->source);
+}
+
 void stream_send_meta(struct stream *stream, struct send *send)
 {
     unsigned char msg[XFER_MESSAGE_MAX];
@@ -49,7 +68,7 @@ void stream_send_meta(struct stream *stream, struct send *send)
     meta.preserve = send->preserve;
     meta.file_uid = st->st_uid;
     meta.file_gid = st->st_gid;
-    meta.attrs_size = 0;
+    meta.attrs_size = send->source.attrs ? send->source.attrs->len : 0;
     meta.sparse = false;
     meta.tree = send->tree;
     meta.overwrite = send->overwrite;
@@ -63,6 +82,7 @@ void stream_send_meta(struct stream *stream, struct send *send)
     send->asked = meta.ask;
     send->started = !meta.ask;
     lane_send_meta(stream->lane, msg, wire_meta_encode(&meta, msg));
+    send_attrs(stream, send);
     if (send->kind == WIRE_KIND_BARRIER)
         stream->held_job = 0;
     XXH3_128bits_reset(stream->hash);
@@ -155,6 +175,7 @@ static void fill_result(const struct send *send, const struct wire_receipt *rece
     memcpy(result->digest, send->digest, sizeof(result->digest));
     result->stored[0] = result->warning[0] = '\0';
     result->unchanged = false;
+    result->unsent = send->source.unsent;
     if (receipt->error.code != XFER_OK) {
         result->error = receipt->error;
     } else if (receipt->size != send->offset ||
@@ -204,6 +225,7 @@ static void on_receipt(void *user, const void *msg, size_t len)
         return;
     }
     send_queue_take(&stream->unanswered);
+    stream->attrs_bytes -= send->attrs_len;
     if (!stream->unanswered.first)
         stream->held_job = 0;
     settle(stream, send, &receipt);

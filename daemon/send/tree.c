@@ -18,14 +18,26 @@
 
 #include "daemon/send/throttle.h"
 #include "daemon/send/tree_impl.h"
+#include "daemon/work/xattr.h"
 
 #define TREES_MAX   32   /* at once */
 #define WAITING_MAX 1024 /* entries that the walk finds ahead */
 
 /* ---- its memory ---- */
 
+struct attrs *tree_give_attrs(struct tree_entry *e)
+{
+    struct attrs *attrs = e->attrs;
+
+    if (attrs)
+        e->tree->attrs_bytes -= attrs->len;
+    e->attrs = NULL;
+    return attrs;
+}
+
 void tree_free_entry(struct tree_entry *e)
 {
+    free(tree_give_attrs(e));
     e->tree->n_entries--;
     free(e->target);
     free(e);
@@ -254,6 +266,7 @@ static int copy_request(struct tree *t, const struct tree_request *r, struct xfe
     own->tree = true;
     own->dir = NULL;
     own->name = own->target = NULL;
+    own->attrs = NULL;
     own->st = NULL;
     if (r->file.n_groups > 0) {
         size_t size = (size_t)r->file.n_groups * sizeof(gid_t);
@@ -277,7 +290,15 @@ static void run_stat(struct work *work)
 {
     struct tree *t = (struct tree *)((char *)work - offsetof(struct tree, work));
 
+    struct xfer_error why;
+    struct attrs *attrs;
+
     t->handle_errno = fstat(t->request.handle_fd, &t->handle_st) ? errno : 0;
+    if (!t->handle_errno && t->look_at_files && attrs_any(t->request.preserve) &&
+        xattr_collect(t->request.handle_fd, t->request.preserve, &attrs, &why) == 0) {
+        t->handle_hash = xattr_hash(attrs);
+        free(attrs);
+    }
 }
 
 static void done_stat(struct work *work)
@@ -286,7 +307,7 @@ static void done_stat(struct work *work)
 
     t->starting = false;
     if (!t->stopping) /* what is wrong with it comes out when it is read */
-        tree_take_single(t, t->handle_errno ? NULL : &t->handle_st);
+        tree_take_single(t, t->handle_errno ? NULL : &t->handle_st, t->handle_hash);
     tree_kick(t);
 }
 
@@ -310,6 +331,8 @@ static int start_walk(struct tree *t, struct xfer_error *err)
         .policy = t->sender->policy,
         .filter = t->filter,
         .one_file_system = t->one_file_system,
+        .preserve = r->preserve,
+        .hash_files = t->look_at_files,
         .list = t->list,
         .path_max = XFER_PATH_SIZE - 2 - strlen(r->dest), /* a '/' between them, and a NUL */
     };

@@ -74,6 +74,17 @@ void tree_warn(struct tree *t, const char *path, const struct xfer_error *why)
     tell(t, &note);
 }
 
+/* It goes without something. */
+void tree_warn_unsent(struct tree *t, const struct tree_entry *e, const char *text)
+{
+    const char *path = tree_path_of(t, e);
+    struct xfer_error err = XFER_ERROR_INIT;
+
+    error_set(&err, XFER_PERMISSION_DENIED, "%s", text);
+    error_about(&err, XFER_SIDE_SENDER, path);
+    tree_warn(t, path, &err);
+}
+
 void tree_plan(struct tree *t, const struct tree_entry *e, enum tree_action action)
 {
     struct tree_note note = {

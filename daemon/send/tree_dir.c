@@ -79,6 +79,7 @@ static struct tree_dir *make(struct tree *t, struct tree_dir *parent, struct wal
     }
     dir->entry->kind = WIRE_KIND_DIRECTORY;
     dir->entry->self = dir;
+    tree_take_attrs(t, dir->entry, found);
     dir->walk_dir = walk_dir_share(found->dir);
     found->dir->user = dir;
     t->n_path++;

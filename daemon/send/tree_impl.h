@@ -40,8 +40,10 @@ struct tree_entry {
     int64_t bytes;         /* of it in bytes_total */
     int64_t done, resumed; /* of these in bytes_done, bytes_resumed */
     struct stat st;
-    char *target; /* of a symbolic link */
-    char name[];  /* "" with the source itself */
+    char *target;        /* of a symbolic link */
+    struct attrs *attrs; /* of all but files, until it is sent */
+    uint64_t hash;       /* of a file's */
+    char name[];         /* "" with the source itself */
 };
 
 struct tree_list {
@@ -84,6 +86,7 @@ struct tree {
     struct strand *strand;
     struct work work;
     struct stat handle_st;
+    uint64_t handle_hash; /* of its attributes */
     int handle_errno;
 
     /* what there is of it */
@@ -98,6 +101,7 @@ struct tree {
     unsigned n_path;            /* of these, directories that the walk is in */
     unsigned n_flights, n_ahead;
     unsigned n_left_open; /* directories that the walk has left, and that are open */
+    size_t attrs_bytes;   /* of all entries */
     uint64_t next_file;
 
     /* the state of it */
@@ -151,7 +155,8 @@ static inline struct tree_entry *tree_list_take(struct tree_list *list)
 void tree_kick(struct tree *t); /* look what can be done, soon */
 /* No more is begun, all that is under way is cancelled, for this reason. */
 void tree_stop(struct tree *t, const struct xfer_error *why, bool keep);
-void tree_free_entry(struct tree_entry *e); /* one in no list; tells nobody */
+void tree_free_entry(struct tree_entry *e);          /* one in no list; tells nobody */
+struct attrs *tree_give_attrs(struct tree_entry *e); /* the caller's from now on */
 /* "a/b", or the one that is not empty. */
 const char *tree_join(char out[XFER_LONG_PATH_SIZE], const char *above, const char *below);
 /* Where it is to go; relative to the source. Both last until the next such call. */
@@ -163,7 +168,9 @@ const char *tree_path_of(struct tree *t, const struct tree_entry *e);
 void tree_take(struct tree *t);
 bool tree_is_full(const struct tree *t); /* nothing is taken until something is over */
 /* The source is a file. st NULL: nothing is known of it, and nothing is to be asked about it. */
-void tree_take_single(struct tree *t, const struct stat *st);
+void tree_take_single(struct tree *t, const struct stat *st, uint64_t hash);
+/* It has the attributes of what was found, where there is room for them. */
+void tree_take_attrs(struct tree *t, struct tree_entry *e, struct walk_entry *found);
 /* In that directory; in no list. NULL: no memory, and the tree is stopped. */
 struct tree_entry *tree_entry_create(struct tree *t, struct tree_dir *dir, const char *name,
                                      const struct stat *st);
@@ -220,6 +227,7 @@ void tree_fail(struct tree *t, struct tree_entry *e, const struct xfer_error *wh
 /* What the walk could not read: why is about path. */
 void tree_fail_path(struct tree *t, const char *path, const struct xfer_error *why);
 void tree_warn(struct tree *t, const char *path, const struct xfer_error *why);
+void tree_warn_unsent(struct tree *t, const struct tree_entry *e, const char *text);
 void tree_plan(struct tree *t, const struct tree_entry *e, enum tree_action action);
 void tree_moved(struct tree *t); /* progress is to be told, soon */
 void tree_fill_progress(const struct tree *t, struct tree_progress *progress);

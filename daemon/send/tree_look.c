@@ -110,7 +110,7 @@ static void add_entry(struct wire_look *look, const struct tree_entry *e, const 
     entry->size = entry->kind == WIRE_KIND_FILE ? (uint64_t)e->st.st_size : 0;
     entry->mtime_sec = e->st.st_mtim.tv_sec;
     entry->mtime_nsec = (uint32_t)e->st.st_mtim.tv_nsec;
-    entry->hash = e->target ? XXH3_64bits(e->target, strlen(e->target)) : 0;
+    entry->hash = e->target ? XXH3_64bits(e->target, strlen(e->target)) : e->hash;
     strcpy(entry->name, name);
 }
 

@@ -89,6 +89,8 @@ static void stored(struct tree *t, struct tree_entry *e, const struct send_resul
 
     if (is_top(t, e))
         keep_top(t, result);
+    if (result->unsent)
+        tree_warn_unsent(t, e, result->unsent);
     if (result->warning[0])
         warn(t, e, result->warning);
     if (result->unchanged && e->kind != WIRE_KIND_HARDLINK && e->link)
@@ -165,6 +167,7 @@ static void start(struct tree *t, struct tree_entry *e)
         request.name = e->name;
         request.st = &e->st;
     }
+    request.attrs = e->kind != WIRE_KIND_HARDLINK ? e->attrs : NULL;
     e->ahead = true;
     t->n_ahead++;
     t->n_flights++;
@@ -179,6 +182,8 @@ static void start(struct tree *t, struct tree_entry *e)
         failed(t, e, &err);
         return;
     }
+    if (request.attrs)
+        (void)tree_give_attrs(e);
     if (e->self) {
         tree_dir_begun(t, e->self);
     } else {

@@ -12,13 +12,17 @@
 #define AHEAD_MAX (XFER_TREE_ENTRIES_MAX / 4)
 /* Directories that the walk has left, and whose descriptors are needed to open what is in them. */
 #define LEFT_OPEN_MAX 256
+/* Bytes of attributes of directories and links: so many, and those of directories that the walk is
+ * in, which can't wait. */
+#define ATTRS_MAX      ((size_t)8 << 20)
+#define ATTRS_MAX_DEEP ((size_t)64 << 20)
 
 bool tree_is_full(const struct tree *t)
 {
     unsigned n = t->n_entries - t->n_path;
 
     return n >= XFER_TREE_ENTRIES_MAX || n >= t->n_flights + AHEAD_MAX ||
-           t->n_left_open >= LEFT_OPEN_MAX;
+           t->n_left_open >= LEFT_OPEN_MAX || (t->attrs_bytes >= ATTRS_MAX && n > 0);
 }
 
 /* ---- entries ---- */
@@ -77,6 +81,22 @@ static void add(struct tree *t, struct tree_dir *dir, struct tree_entry *e)
         tree_list_put(&dir->held, e);
 }
 
+void tree_take_attrs(struct tree *t, struct tree_entry *e, struct walk_entry *found)
+{
+    e->hash = found->hash;
+    if (found->unsent)
+        tree_warn_unsent(t, e, found->unsent);
+    if (!found->attrs)
+        return;
+    if (t->attrs_bytes + found->attrs->len > ATTRS_MAX_DEEP) {
+        tree_warn_unsent(t, e, "extended attributes: those of all directories above are too many");
+        return;
+    }
+    e->attrs = found->attrs;
+    found->attrs = NULL;
+    t->attrs_bytes += e->attrs->len;
+}
+
 static void take_entry(struct tree *t, struct tree_dir *dir, struct walk_entry *found)
 {
     struct tree_entry *e = tree_entry_create(t, dir, found->name, &found->st);
@@ -89,10 +109,11 @@ static void take_entry(struct tree *t, struct tree_dir *dir, struct walk_entry *
         e->target = found->target;
         found->target = NULL;
     }
+    tree_take_attrs(t, e, found);
     add(t, dir, e);
 }
 
-void tree_take_single(struct tree *t, const struct stat *st)
+void tree_take_single(struct tree *t, const struct stat *st, uint64_t hash)
 {
     struct tree_entry *e = tree_entry_create(t, t->above, "", st);
 
@@ -100,8 +121,10 @@ void tree_take_single(struct tree *t, const struct stat *st)
     t->request.tree = false;
     if (!st)
         t->look_at_files = false;
-    if (e)
-        add(t, t->above, e);
+    if (!e)
+        return;
+    e->hash = hash;
+    add(t, t->above, e);
 }
 
 /* ---- what else there is ---- */
@@ -135,7 +158,7 @@ static void take_error(struct tree *t, struct tree_dir *dir, const struct walk_e
     if (dir && (dir->path[0] || found->name[0]))
         tree_fail_path(t, path_in(t, dir, found->name), found->error);
     else if (!dir && t->request.handle) /* why the handle is of no use is what counts */
-        tree_take_single(t, NULL);
+        tree_take_single(t, NULL, 0);
     else
         tree_stop(t, found->error, true);
 }
@@ -149,7 +172,7 @@ static void take_top(struct tree *t, const struct walk_entry *found)
 
     switch (found->event) {
     case WALK_ENTRY:
-        tree_take_single(t, &found->st);
+        tree_take_single(t, &found->st, found->hash);
         break;
     case WALK_ERROR:
         take_error(t, NULL, found);

@@ -36,15 +36,19 @@ void walk_entry_free(struct walk_entry *entry)
 {
     walk_dir_release(entry->dir);
     free(entry->target);
+    free(entry->attrs);
+    free(entry->unsent);
     free(entry->error);
     free(entry);
 }
 
 unsigned walk_weight(const struct walk_entry *entry)
 {
-    return entry->event == WALK_ENTER   ? WALK_WEIGHT_ENTER
-           : entry->event == WALK_ERROR ? WALK_WEIGHT_ERROR
-                                        : 1;
+    unsigned attrs = entry->attrs ? entry->attrs->len / WALK_WEIGHT_BYTES : 0;
+
+    return attrs + (entry->event == WALK_ENTER   ? WALK_WEIGHT_ENTER
+                    : entry->event == WALK_ERROR ? WALK_WEIGHT_ERROR
+                                                 : 1);
 }
 
 static void free_entries(struct walk_entry *entry)
@@ -200,6 +204,8 @@ static int take_options(struct walk *w, const struct walk_options *o, struct xfe
         w->source_len--;
     w->filter = o->filter;
     w->one_file_system = o->one_file_system;
+    w->preserve = o->preserve;
+    w->hash_files = o->hash_files;
     w->path_max = o->path_max < XFER_PATH_SIZE - 1 ? o->path_max : XFER_PATH_SIZE - 1;
     w->policy = o->policy ? source_policy_share(o->policy) : NULL;
     if (o->who) {

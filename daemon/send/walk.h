@@ -22,6 +22,7 @@
 #include "daemon/send/source_policy.h"
 #include "daemon/work/identity.h"
 #include "daemon/work/pool.h"
+#include "proto/attrs.h"
 #include "proto/error.h"
 #include "proto/filter.h"
 
@@ -56,6 +57,9 @@ struct walk_entry {
         *dir;       /* a reference. NULL: the source itself is no directory, or can't be read */
     struct stat st; /* of WALK_ENTRY, WALK_SPECIAL; WALK_ENTER: as dir->st; not followed */
     char *target;   /* of a symbolic link; else NULL */
+    struct attrs *attrs;      /* of a symbolic link, and WALK_ENTER; NULL: there are none */
+    uint64_t hash;            /* of a file's, where these are hashed; 0: there are none */
+    char *unsent;             /* why they can't be read, and it goes without; NULL: they can */
     struct xfer_error *error; /* of WALK_ERROR; else NULL. About the whole path, which names it */
     char name[];              /* one component; "" with WALK_ENTER, WALK_LEAVE. WALK_ERROR about a
                                  path of the list: what of it could not be reached in dir */
@@ -68,6 +72,8 @@ struct walk_options {
     const struct identity *who;   /* as whom it is read, copied; NULL: as the daemon */
     const struct filter *filter;  /* borrowed for the whole life of the walk; NULL: everything */
     bool one_file_system; /* other file systems' directories are told, but not their content */
+    uint32_t preserve;    /* of enum preserve: which attributes are read */
+    bool hash_files;      /* those of files, too */
     const char *list; /* path of a file with what is to be sent of source, NULL: all of it; copied.
                          It is read as the daemon. Paths relative to source, each ended by NUL. A
                          directory is sent with all that is in it; those above a path are entered,

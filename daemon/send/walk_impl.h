@@ -13,6 +13,7 @@
 /* What an entry counts among those that may wait. */
 #define WALK_WEIGHT_ENTER 4
 #define WALK_WEIGHT_ERROR 8
+#define WALK_WEIGHT_BYTES 4096 /* of attributes: one more */
 unsigned walk_weight(const struct walk_entry *entry);
 
 /* A directory that has not been left. */
@@ -55,7 +56,8 @@ struct walk {
     struct source_policy *policy;
     struct identity *who;
     const struct filter *filter;
-    bool one_file_system;
+    bool one_file_system, hash_files;
+    uint32_t preserve;
     char *list_path;
     size_t path_max;
 
@@ -105,6 +107,9 @@ struct walk_dir *walk_make_dir(struct walk_dir *parent, int fd, const struct sta
 /* walk_tell.c. NULL: there was no memory, and the walk is over. */
 struct walk_entry *walk_tell(struct walk *walk, enum walk_event event, struct walk_dir *dir,
                              const char *name, const struct stat *st);
+/* What was told has these attributes (fd: of it, O_PATH is enough; -1: it is called name in
+ * dir). */
+void walk_tell_attrs(struct walk *walk, struct walk_entry *entry, int fd);
 /* walk->err is of name in dir. */
 void walk_tell_error(struct walk *walk, struct walk_dir *dir, const char *name);
 /* walk->err: nothing (more) can be read. */

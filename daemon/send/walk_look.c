@@ -74,10 +74,12 @@ static void tell_link(struct walk *w, const struct walk_found *f)
             return;
         }
         entry = walk_tell(w, WALK_ENTRY, f->dir, f->name, &f->st);
-        if (entry)
-            entry->target = copy;
-        else
+        if (!entry) {
             free(copy);
+            return;
+        }
+        entry->target = copy;
+        walk_tell_attrs(w, entry, -1);
     }
 }
 
@@ -175,6 +177,16 @@ static int check_device(struct walk *w, const struct walk_found *f)
     return 0;
 }
 
+static void tell_other(struct walk *w, struct walk_found *f)
+{
+    bool file = S_ISREG(f->st.st_mode);
+    struct walk_entry *entry =
+        walk_tell(w, file ? WALK_ENTRY : WALK_SPECIAL, f->dir, f->name, &f->st);
+
+    if (entry && file)
+        walk_tell_attrs(w, entry, -1);
+}
+
 static void tell_found(struct walk *w, struct walk_found *f)
 {
     if (source_policy_check_in(w->policy, &f->dir->place, f->name, &f->st, w->whole, &w->err)) {
@@ -191,7 +203,7 @@ static void tell_found(struct walk *w, struct walk_found *f)
     } else if (S_ISLNK(f->st.st_mode)) {
         tell_link(w, f);
     } else {
-        walk_tell(w, S_ISREG(f->st.st_mode) ? WALK_ENTRY : WALK_SPECIAL, f->dir, f->name, &f->st);
+        tell_other(w, f);
     }
 }
 

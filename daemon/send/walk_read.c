@@ -28,6 +28,7 @@
 void walk_push(struct walk *w, struct walk_dir *dir, int state)
 {
     struct walk_level *level = calloc(1, sizeof *level);
+    struct walk_entry *entry;
 
     if (!level) {
         walk_dir_release(dir);
@@ -39,7 +40,9 @@ void walk_push(struct walk *w, struct walk_dir *dir, int state)
     level->above = w->level;
     level->depth = w->level ? w->level->depth + 1 : 0;
     w->level = level;
-    walk_tell(w, WALK_ENTER, dir, "", &dir->st);
+    entry = walk_tell(w, WALK_ENTER, dir, "", &dir->st);
+    if (entry)
+        walk_tell_attrs(w, entry, dir->fd);
 }
 
 static void pop(struct walk *w)
@@ -211,6 +214,22 @@ static const char *own_name(const struct walk *w)
     return slash ? slash + 1 : w->source;
 }
 
+/* The source is no directory. */
+static void tell_file(struct walk *w, int path_fd, const struct stat *st)
+{
+    struct walk_entry *entry;
+
+    w->over = true;
+    if (w->list_path) {
+        walk_refuse(w, NULL, "", XFER_NOT_DIRECTORY,
+                    "is a file, and there is a list of what in it is to be sent");
+        return;
+    }
+    entry = walk_tell(w, WALK_ENTRY, NULL, own_name(w), st);
+    if (entry)
+        walk_tell_attrs(w, entry, path_fd);
+}
+
 static void begin(struct walk *w)
 {
     struct source_policy_place place = {.in_store = false};
@@ -226,13 +245,8 @@ static void begin(struct walk *w)
     }
     snprintf(w->whole, sizeof w->whole, "%s", w->source);
     if (!S_ISDIR(st.st_mode)) {
+        tell_file(w, path_fd, &st);
         close(path_fd);
-        w->over = true;
-        if (w->list_path)
-            walk_refuse(w, NULL, "", XFER_NOT_DIRECTORY,
-                        "is a file, and there is a list of what in it is to be sent");
-        else
-            walk_tell(w, WALK_ENTRY, NULL, own_name(w), &st);
         return;
     }
     fd = openat(path_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);

@@ -8,6 +8,7 @@
 
 #include "daemon/send/source_way.h"
 #include "daemon/send/walk_impl.h"
+#include "daemon/work/xattr.h"
 
 static void put(struct walk *w, struct walk_entry *entry)
 {
@@ -52,6 +53,32 @@ struct walk_entry *walk_tell(struct walk *w, enum walk_event event, struct walk_
     memcpy(entry->name, name, len + 1);
     put(w, entry);
     return entry;
+}
+
+/* All files are only hashed: those that go are opened, and read then. */
+void walk_tell_attrs(struct walk *w, struct walk_entry *entry, int fd)
+{
+    bool file = S_ISREG(entry->st.st_mode);
+    struct xfer_error why = XFER_ERROR_INIT;
+    unsigned weight = walk_weight(entry), more;
+    int rc;
+
+    if (!attrs_any(w->preserve) || (file && !w->hash_files))
+        return;
+    rc = fd >= 0 ? xattr_collect(fd, w->preserve, &entry->attrs, &why)
+                 : xattr_collect_at(entry->dir->fd, entry->name, w->preserve, &entry->attrs, &why);
+    if (rc) {
+        if (!file)
+            entry->unsent = strdup(why.text);
+        return;
+    }
+    if (file) {
+        entry->hash = xattr_hash(entry->attrs);
+        free(entry->attrs);
+        entry->attrs = NULL;
+    }
+    more = walk_weight(entry) - weight;
+    w->room -= more < w->room ? more : w->room;
 }
 
 void walk_tell_error(struct walk *w, struct walk_dir *dir, const char *name)

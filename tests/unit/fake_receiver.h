@@ -6,6 +6,7 @@
  *
  *   MADE path      a directory by a LOOK        META path     a META came (of whatever kind)
  *   STORED path    its receipt has left         BARRIER       one came
+ *   ATTRS path     all of its attributes came
  */
 #ifndef XFER_TESTS_UNIT_FAKE_RECEIVER_H
 #define XFER_TESTS_UNIT_FAKE_RECEIVER_H
@@ -59,6 +60,7 @@ struct lane {
     bool wanted, awake;
     struct wire_meta meta;
     uint64_t received, offset; /* bytes; of START */
+    uint32_t attrs_came;
     struct due *first, *last;
     unsigned n_due, max_due, barriers;
     bool asks; /* GO is to come */
@@ -209,6 +211,7 @@ void lane_send_meta(struct lane *lane, const void *msg, size_t len)
         abort();
     }
     lane->received = lane->offset = 0;
+    lane->attrs_came = 0;
     lane->asks = lane->meta.ask;
     if (lane->meta.kind == WIRE_KIND_BARRIER) {
         fake_log(lane->link, "BARRIER", "");
@@ -216,6 +219,27 @@ void lane_send_meta(struct lane *lane, const void *msg, size_t len)
     } else {
         fake_log(lane->link, "META", lane->meta.path);
     }
+}
+
+void lane_send_attrs(struct lane *lane, const void *msg, size_t len)
+{
+    struct wire_attrs attrs;
+    struct xfer_error err = XFER_ERROR_INIT;
+
+    if (wire_attrs_decode(msg, len, &attrs, &err) || attrs.offset != lane->attrs_came)
+        abort();
+    lane->attrs_came += attrs.len;
+    if (lane->attrs_came == lane->meta.attrs_size)
+        fake_log(lane->link, "ATTRS", lane->meta.path);
+}
+
+void lane_send_map(struct lane *lane, const void *msg, size_t len)
+{
+    struct wire_map map;
+    struct xfer_error err = XFER_ERROR_INIT;
+
+    if (wire_map_decode(msg, len, &map, &err) || !lane->meta.sparse)
+        abort();
 }
 
 void lane_send_start(struct lane *lane, const void *msg, size_t len)

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <time.h>
 #include <unistd.h>
 #include <xxhash.h>
@@ -1078,6 +1079,38 @@ static void it_waits_until_its_notes_are_taken(void **state)
     assert_counts(3005, 3000, 0, 5);
 }
 
+/* ---- attributes ---- */
+
+static void give(const char *path, const char *name, const char *value)
+{
+    if (setxattr(at(path), name, value, strlen(value), 0) != 0)
+        skip();
+}
+
+static void attributes_follow_the_meta_of_what_has_them(void **state)
+{
+    (void)state;
+    make_small_tree();
+    give("a/b/h", "user.a", "x");
+    give("a", "user.b", "y");
+    rig.request.file.preserve = PRESERVE_DEFAULT | PRESERVE_XATTR | PRESERVE_ACL;
+    run_well();
+    assert_before("META d/t/a/b/h", "ATTRS d/t/a/b/h");
+    assert_before("META d/t/a", "ATTRS d/t/a");
+    assert_before("STORED d/t/a/b/h", "ATTRS d/t/a");
+    assert_int_equal(fake_logged(rig.link, "ATTRS d/t/f"), -1);
+    assert_int_equal(fake_logged(rig.link, "ATTRS d/t/a/b"), -1);
+}
+
+static void attributes_that_are_not_asked_for_stay(void **state)
+{
+    (void)state;
+    make_small_tree();
+    give("a", "user.b", "y");
+    run_well();
+    assert_int_equal(fake_logged(rig.link, "ATTRS d/t/a"), -1);
+}
+
 /* ---- rates ---- */
 
 static void the_rate_of_a_job_is_that_of_all_its_files(void **state)
@@ -1157,6 +1190,8 @@ int main(void)
         T(it_can_be_stopped_in_its_midst),
         T(it_ends_only_when_all_has_ended),
         T(it_waits_until_its_notes_are_taken),
+        T(attributes_follow_the_meta_of_what_has_them),
+        T(attributes_that_are_not_asked_for_stay),
         T(the_rate_of_a_job_is_that_of_all_its_files),
     };
 
