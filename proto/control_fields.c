@@ -50,6 +50,7 @@ static const struct json_field job_list[] = {
     F(dry_run, JSON_BOOL),
     F(checksum, JSON_BOOL),
     F(one_file_system, JSON_BOOL),
+    F(files_from, JSON_BOOL),
     F(warnings_total, JSON_INT64),
 };
 const struct json_fields job_fields = FIELDS(job_list);

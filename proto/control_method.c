@@ -174,6 +174,18 @@ static const struct param_spec submit_params[] = {
      .help =
          "what of a directory is sent, \"+ PATTERN\", and is not, \"- PATTERN\": the first that "
          "matches counts"},
+    {.name = "files",
+     .type = PARAM_STRINGS,
+     FIELD(files),
+     .min = 1,
+     .max = XFER_LINE_MAX,
+     .max_items = XFER_VALUES_MAX,
+     .help = "send only these of the directory, paths relative to it, and what is in them"},
+    {.name = "files_fd",
+     .type = PARAM_BOOL,
+     FIELD(files_fd),
+     .help = "such a list, each path ended by a NUL, is read from the descriptor that comes with "
+             "this line"},
     {.name = "one_file_system",
      .type = PARAM_BOOL,
      FIELD(one_file_system),

@@ -103,14 +103,16 @@ struct control_params {
     int64_t bandwidth; /* bytes a second, 0: none; -1: not given */
     int64_t after;     /* number of a note */
     struct control_strings filter;
-    uint32_t preserve; /* of enum preserve */
-    double timeout;    /* seconds; negative: not given, wait for ever */
-    int overwrite;     /* enum overwrite_mode */
-    int sync;          /* enum sync_mode; SYNC_DEFAULT: not given */
-    int state;         /* enum job_state; -1: not given */
+    struct control_strings files; /* what of source is sent, paths relative to it; none: all */
+    uint32_t preserve;            /* of enum preserve */
+    double timeout;               /* seconds; negative: not given, wait for ever */
+    int overwrite;                /* enum overwrite_mode */
+    int sync;                     /* enum sync_mode; SYNC_DEFAULT: not given */
+    int state;                    /* enum job_state; -1: not given */
     bool wait;
     bool head;      /* of the list */
     bool source_fd; /* a descriptor comes with the request */
+    bool files_fd;  /* the same: of a list as files, each path ended by a NUL */
     bool dry_run, checksum, one_file_system;
 };
 void control_params_init(struct control_params *p);
@@ -129,8 +131,8 @@ enum param_type {
                       NUL */
     PARAM_CHOICE,  /* int, index into choices */
     PARAM_LIST,    /* uint32_t, bits by index into choices; more of it: preserve_parse() */
-    PARAM_STRINGS  /* struct control_strings: up to max_items, of max bytes with a NUL for each; its
-                      twin NAME_b64 carries any bytes but NUL */
+    PARAM_STRINGS  /* struct control_strings: min to max_items, of max bytes with a NUL for each, of
+                      XFER_FILTER_SIZE one; its twin NAME_b64 carries any bytes but NUL */
 };
 
 struct param_spec {

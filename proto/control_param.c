@@ -122,6 +122,8 @@ static char *strings_item(const char *name, const cJSON *item, bool b64, int64_t
     char bytes[XFER_FILTER_SIZE + 1];
     const char *s = bytes;
 
+    if (left > XFER_FILTER_SIZE)
+        left = XFER_FILTER_SIZE;
     if (left < 1) {
         error_set(err, XFER_INVALID_PARAMS, "parameter \"%s\" has too many bytes", name);
         return NULL;
@@ -149,6 +151,8 @@ static int set_strings(const struct param_spec *spec, const char *name, const cJ
         return error_set(err, XFER_INVALID_PARAMS,
                          "parameter \"%s\" has more than %" PRId64 " strings", name,
                          spec->max_items);
+    if (n < spec->min)
+        return error_set(err, XFER_INVALID_PARAMS, "parameter \"%s\" is an empty list", name);
     if (n == 0)
         return 0;
     target->list = calloc((size_t)n, sizeof(char *));

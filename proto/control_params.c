@@ -30,6 +30,7 @@ void control_params_free(struct control_params *p)
     free(p->user);
     free(p->key);
     control_strings_free(&p->filter);
+    control_strings_free(&p->files);
     control_params_init(p);
 }
 
@@ -43,10 +44,11 @@ bool control_params_copy(struct control_params *to, const struct control_params 
 {
     *to = *from;
     to->source = to->dest = to->method = to->user = to->key = NULL;
-    to->filter = (struct control_strings){0};
+    to->filter = to->files = (struct control_strings){0};
     if (copy_text(&to->source, from->source) && copy_text(&to->dest, from->dest) &&
         copy_text(&to->method, from->method) && copy_text(&to->user, from->user) &&
-        copy_text(&to->key, from->key) && control_strings_copy(&to->filter, &from->filter))
+        copy_text(&to->key, from->key) && control_strings_copy(&to->filter, &from->filter) &&
+        control_strings_copy(&to->files, &from->files))
         return true;
     control_params_free(to);
     return false;

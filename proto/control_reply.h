@@ -78,6 +78,7 @@ struct control_job {
     char *preserve; /* as of preserve_format() */
     struct control_strings filter;
     bool dry_run, checksum, one_file_system;
+    bool files_from;          /* only what a list says is sent */
     int exit_code;            /* of xferctl for this job; 0 until it has ended */
     struct xfer_error *error; /* why it ended, or why its last attempt failed; or NULL */
     /* The first ones; how many errors there are is files_failed. */

@@ -41,6 +41,10 @@ static int check_together(const struct control_params *p, struct xfer_error *err
     if (p->checksum && p->overwrite != OVERWRITE_CHANGED)
         return error_set(err, XFER_INVALID_PARAMS,
                          "parameter \"checksum\" goes with \"overwrite\" being \"changed\" only");
+    if ((p->files.n > 0) + p->files_fd + p->source_fd > 1)
+        return error_set(err, XFER_INVALID_PARAMS,
+                         "of the parameters \"source_fd\", \"files_fd\" and \"files\" only one "
+                         "may be given");
     if (p->filter.n == 0)
         return 0;
     struct filter *filter = filter_create((const char *const *)p->filter.list, p->filter.n, err);

@@ -50,7 +50,7 @@ void client_set_subscriber(struct client *c, struct subscriber *s);
 
 /* The descriptor that came with the line that is being run: the caller's, to be closed by
  * handles_close(). -1: none did (XFER_INVALID_PARAMS), or it could not be taken. */
-int client_take_descriptor(struct client *c, struct xfer_error *err);
+int client_take_descriptor(struct client *c, const char *parameter, struct xfer_error *err);
 struct handles *client_handles(const struct client *c);
 
 /* Run none of its requests until it is released: what comes next must not overtake. */

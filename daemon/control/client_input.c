@@ -108,15 +108,15 @@ static uint64_t position(const struct client *c)
     return c->received - lines_pending(&c->lines);
 }
 
-int client_take_descriptor(struct client *c, struct xfer_error *err)
+int client_take_descriptor(struct client *c, const char *parameter, struct xfer_error *err)
 {
     int fd;
 
     if (c->batch)
-        return error_set(err, XFER_INVALID_PARAMS, "source_fd: not in a batch");
+        return error_set(err, XFER_INVALID_PARAMS, "%s: not in a batch", parameter);
     if (c->n_descriptors == 0 || c->descriptors[0].until > position(c))
         return error_set(err, XFER_INVALID_PARAMS,
-                         "source_fd: no descriptor came with the bytes of this line");
+                         "%s: no descriptor came with the bytes of this line", parameter);
     fd = c->descriptors[0].fd;
     if (fd < 0 && c->descriptors[0].why == XFER_TOO_BUSY)
         return error_set(err, XFER_TOO_BUSY, "as many files as possible have been handed over");

@@ -13,6 +13,7 @@
 #include "daemon/control/events.h"
 #include "daemon/control/handles.h"
 #include "daemon/control/list.h"
+#include "daemon/control/lists.h"
 #include "daemon/control/pinger.h"
 #include "daemon/control/queue.h"
 #include "daemon/control/reloader.h"
@@ -44,6 +45,7 @@ struct control {
     struct events *events;
     struct clients *clients;
     struct handles *handles;
+    struct lists *lists;
     struct pinger *pinger;
     struct reloader *reloader;
 

@@ -15,6 +15,7 @@
 static void refuse(struct control *c, struct job *job, const struct xfer_error *why)
 {
     handover_close(c, job);
+    handover_drop_list(c, job);
     answers_fail(job, why, false);
     job_destroy(job);
 }
@@ -41,20 +42,24 @@ static void size_or_admit(struct control *c, struct job *job)
         refuse(c, job, &err);
 }
 
-void handle_submit(struct control *c, struct reply *reply, const struct control_params *p)
+static void drop_list(struct control *c, char *list)
 {
-    struct xfer_error err = XFER_ERROR_INIT;
-    char dest[XFER_PATH_SIZE];
+    if (list)
+        lists_remove(c->lists, list);
+    free(list);
+}
 
-    if (relpath_resolve(p->source, p->dest, dest, &err) < 0) {
-        reply_error(reply, &err, 0);
-        return;
-    }
-    if (!handover_ready(c, reply, METHOD_TRANSFER_SUBMIT, p))
-        return;
+/* All that came with the request is there. */
+static void submit(struct control *c, struct reply *reply, const struct control_params *p,
+                   const char *dest)
+{
     const struct handle *handle = reply_handle(reply);
+    char *list = reply_take_list(reply);
+    struct xfer_error err = XFER_ERROR_INIT;
     struct requester who;
+
     if (requester_identify(client_fd(reply_client(reply)), c->as_owner, &who, &err) < 0) {
+        drop_list(c, list);
         reply_error(reply, &err, 0);
         return;
     }
@@ -78,6 +83,7 @@ void handle_submit(struct control *c, struct reply *reply, const struct control_
         .dry_run = p->dry_run,
         .checksum = p->checksum,
         .one_file_system = p->one_file_system,
+        .list = list,
     };
     if (handle) {
         spec.handle = true;
@@ -89,14 +95,31 @@ void handle_submit(struct control *c, struct reply *reply, const struct control_
 
     requester_free(&who);
     if (!job) {
+        drop_list(c, list);
         reply_error(reply, &err, 0);
         return;
     }
+    free(list);
     if (handle)
         job->handle_fd = reply_take_handle(reply);
     /* Nobody hears of its number before it is recorded. */
     reply_wait(reply, &job->replies, p->wait ? REPLY_WAITS_ENDED : REPLY_WAITS_ACCEPTED, 0, -1);
     size_or_admit(c, job);
+}
+
+void handle_submit(struct control *c, struct reply *reply, const struct control_params *p)
+{
+    struct xfer_error err = XFER_ERROR_INIT;
+    char dest[XFER_PATH_SIZE];
+
+    if (relpath_resolve(p->source, p->dest, dest, &err) < 0) {
+        reply_error(reply, &err, 0);
+        return;
+    }
+    if (!handover_ready(c, reply, METHOD_TRANSFER_SUBMIT, p) ||
+        !handover_list_ready(c, reply, METHOD_TRANSFER_SUBMIT, p))
+        return;
+    submit(c, reply, p, dest);
 }
 
 void handle_status(struct control *c, struct reply *reply, const struct control_params *p)

@@ -5,6 +5,7 @@
 #include "daemon/control/handover.h"
 
 #include <inttypes.h>
+#include <stdlib.h>
 
 #include "daemon/control/handlers_impl.h"
 #include "daemon/control/pending.h"
@@ -39,7 +40,7 @@ bool handover_ready(struct control *c, struct reply *reply, enum method_id metho
 
     if (!p->source_fd || reply_handle(reply))
         return true;
-    fd = client_take_descriptor(client, &err);
+    fd = client_take_descriptor(client, "source_fd", &err);
     if (fd < 0) {
         reply_error(reply, &err, p->job);
         return false;
@@ -58,6 +59,60 @@ bool handover_ready(struct control *c, struct reply *reply, enum method_id metho
     else
         client_hold(client);
     return false;
+}
+
+static void on_list_taken(void *user, int fd, char *name, const struct xfer_error *why)
+{
+    struct control *c = pending_control(user);
+    struct reply *reply = pending_end(user);
+
+    if (fd >= 0)
+        handles_close(c->handles, fd);
+    if (!reply) { /* its client has gone, or the daemon stops */
+        if (name)
+            lists_remove(c->lists, name);
+        free(name);
+        return;
+    }
+    client_release(reply_client(reply));
+    if (why) {
+        reply_error(reply, why, 0);
+    } else {
+        reply_set_list(reply, name);
+        handlers_again(c, reply);
+    }
+}
+
+bool handover_list_ready(struct control *c, struct reply *reply, enum method_id method,
+                         const struct control_params *p)
+{
+    struct xfer_error err = XFER_ERROR_INIT;
+    struct client *client = reply_client(reply);
+    struct pending *pending;
+    int fd = -1;
+
+    if ((!p->files_fd && p->files.n == 0) || reply_has_list(reply))
+        return true;
+    if (p->files_fd && (fd = client_take_descriptor(client, "files_fd", &err)) < 0) {
+        reply_error(reply, &err, 0);
+        return false;
+    }
+    pending = handlers_keep(reply, method, p) ? pending_create(c, reply, 0, -1) : NULL;
+    if (pending && lists_take(c->lists, fd, &p->files, on_list_taken, pending, &err) == 0) {
+        client_hold(client);
+        return false;
+    }
+    if (fd >= 0)
+        handles_close(c->handles, fd);
+    if (pending)
+        pending_fail(pending, &err);
+    return false;
+}
+
+void handover_drop_list(struct control *c, const struct job *job)
+{
+    if (job->list)
+        lists_remove(c->lists, job->list);
 }
 
 static void wake(struct control *c, struct job *job)

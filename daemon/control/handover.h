@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * Requests with source_fd: the descriptor that came with a request is looked at before the request
- * is run, and then belongs to its reply, later to a job. Rank 0, the loop's thread.
+ * is run, and then belongs to its reply, later to a job. Those with a list of files: it is copied
+ * before, and its name goes the same way. Rank 0, the loop's thread.
  */
 #ifndef XFER_DAEMON_CONTROL_HANDOVER_H
 #define XFER_DAEMON_CONTROL_HANDOVER_H
@@ -15,6 +16,12 @@
  * been given, or the request is run again later; until then nothing more of its client is run. */
 bool handover_ready(struct control *c, struct reply *reply, enum method_id method,
                     const struct control_params *p);
+
+/* The same for the list of files, if there is to be one. */
+bool handover_list_ready(struct control *c, struct reply *reply, enum method_id method,
+                         const struct control_params *p);
+/* The job will not be: its list goes, if it has one. */
+void handover_drop_list(struct control *c, const struct job *job);
 
 /* The job, which hangs on a descriptor, gets that of the reply, unless it has one. False: that is
  * another file (XFER_SOURCE_CHANGED). */

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "daemon/control/job_notes.h"
+#include "daemon/control/lists.h"
 
 #define RATE_STEP  0.2 /* seconds between two looks at the rate */
 #define RATE_TIME  1.5 /* seconds in which an old rate loses half of its weight, about */
@@ -173,7 +174,7 @@ bool job_is_same_request(const struct job *now, const struct job *then)
            now->bandwidth == then->bandwidth && now->preserve == then->preserve &&
            now->dry_run == then->dry_run && now->checksum == then->checksum &&
            now->one_file_system == then->one_file_system &&
-           same_strings(&now->filter, &then->filter) &&
+           same_strings(&now->filter, &then->filter) && lists_same(now->list, then->list) &&
            (now->sync == SYNC_DEFAULT || now->sync == then->sync) &&
            (now->default_retries || now->retries == then->retries);
 }
@@ -339,6 +340,7 @@ char *job_encode(const struct job *job, const struct job_view *view)
         .dry_run = job->dry_run,
         .checksum = job->checksum,
         .one_file_system = job->one_file_system,
+        .files_from = job->list != NULL,
         .rate = job_rate(job, view->now),
         .has_digest = job->has_digest,
         .attempts = job->attempts,

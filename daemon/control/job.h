@@ -22,8 +22,9 @@ struct place;
 struct job_notes;
 struct job_error;
 
-/* What is asked for. source: absolute; dest: relpath normal form; key: NULL for none; list: of what
- * is sent of source (see walk.h), NULL: all of it. They are copied, and so are groups and filter.
+/* What is asked for. source: absolute; dest: relpath normal form; key: NULL for none; list: name of
+ * the list of what is sent of source (see lists.h), NULL: all of it. They are copied, and so are
+ * groups and filter.
  */
 struct job_spec {
     const char *source, *dest, *key, *list;

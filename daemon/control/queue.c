@@ -176,6 +176,11 @@ void queue_keep(struct queue *q, int64_t jobs, double seconds)
     queue_db_keep(q->db, jobs, seconds);
 }
 
+const char *queue_lists(const struct queue *q)
+{
+    return q->lists;
+}
+
 const unsigned char *queue_id(const struct queue *q)
 {
     return q->id;

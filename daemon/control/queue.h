@@ -71,6 +71,10 @@ struct queue_events {
     void (*note_room)(void *user, struct job *job);
 };
 
+/* Where the lists of jobs (job.list) lie: a directory beside the database. Those that no job names
+ * were removed when it was opened, the others are when their jobs are. */
+const char *queue_lists(const struct queue *q);
+
 /* From now on these are told; first restored(), for each in the order of position, during the
  * call. Once. */
 int queue_serve(struct queue *q, const struct queue_events *events, void *user,

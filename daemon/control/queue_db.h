@@ -17,11 +17,16 @@
 #include <sys/types.h>
 #include <ev.h>
 
+#include "daemon/send/source_policy.h"
 #include "daemon/send/tree.h"
 #include "proto/control_method.h"
 #include "proto/error.h"
 
 struct queue_db;
+
+/* What is behind its path in that of the directory with the lists of its jobs. The names of all
+ * begin with the id of their queue in hex. */
+#define QUEUE_DB_LISTS SOURCE_POLICY_LISTS
 
 /* A job as it is recorded. Strings are owned by the row. A running job is recorded as queued: what
  * counts after a death is that it has not ended. */
@@ -58,7 +63,7 @@ struct queue_row {
     uint32_t preserve;
     struct control_strings filter;
     bool dry_run, checksum, one_file_system;
-    char *list; /* NULL: none */
+    char *list; /* name of a file in the directory of lists; NULL: none */
     bool tree;
     int64_t files_total, files_done, files_failed, files_skipped;
     int64_t errors, warnings; /* of its notes, those that were not kept included */

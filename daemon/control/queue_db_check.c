@@ -117,7 +117,8 @@ const char *queue_row_fault(const struct queue_row *row)
         {"bandwidth", within(row->bandwidth, 0, XFER_JSON_INTEGER_MAX)},
         {"preserve", row->preserve <= PRESERVE_ALL},
         {"filter", is_filter(&row->filter)},
-        {"list", row->list == NULL || length_within(row->list, 1, XFER_PATH_SIZE - 1)},
+        {"list", row->list == NULL || (length_within(row->list, 1, XFER_NAME_MAX) &&
+                                       strchr(row->list, '/') == NULL)},
         {"files_total", are_counts(row)},
         {"stored", row->stored == NULL || length_within(row->stored, 1, XFER_PATH_SIZE - 1)},
     };

@@ -193,6 +193,14 @@ struct queue_row *queue_row_read(struct sqlite3_stmt *st, int *rc, const char **
 int database_note(struct database *d, struct queue_op *op);
 int database_notes(struct database *d, struct queue_op *op);
 
+/* queue_db_lists.c: files that jobs name */
+
+/* Remove those of this queue that no job names; from now on take down what goes with its job. */
+int database_sweep_lists(struct database *d, const unsigned char id[XFER_QUEUE_ID_SIZE],
+                         struct xfer_error *err);
+/* Remove those of the jobs that the last commit has removed. */
+void database_forget_lists(struct database *d);
+
 /* queue_db_error.c */
 
 /* From rc and what the connection knows of it. opening: with advice for who starts the daemon; else

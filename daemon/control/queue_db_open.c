@@ -275,6 +275,8 @@ int database_read(struct database *d, int64_t recent, struct queue_db_state *sta
     rc = database_read_tally(d);
     if (rc != SQLITE_OK)
         return database_error(d, rc, true, err);
+    if (database_sweep_lists(d, state->queue_id, err) < 0)
+        return -1;
     d->tally.last_ended = d->committed.last_ended = state->last_ended;
     memcpy(state->counts, d->tally.counts, sizeof state->counts);
     if (load_jobs(d,

@@ -72,6 +72,7 @@ const char *const queue_db_steps[] = {
     "ALTER TABLE jobs ADD COLUMN files_skipped INTEGER NOT NULL DEFAULT 0;"
     "ALTER TABLE jobs ADD COLUMN errors INTEGER NOT NULL DEFAULT 0;"
     "ALTER TABLE jobs ADD COLUMN warnings INTEGER NOT NULL DEFAULT 0;"
+    "CREATE INDEX jobs_list ON jobs (list) WHERE list IS NOT NULL;"
     "CREATE TABLE job_notes ("
     "  job INTEGER NOT NULL,"
     "  kind INTEGER NOT NULL," /* 0 error, 1 warning, 2 plan */

@@ -105,6 +105,8 @@ static int prune(struct database *d, enum statement which)
         rc = database_commit(d);
     if (rc != SQLITE_OK)
         database_rollback(d);
+    else
+        database_forget_lists(d);
     return rc;
 }
 

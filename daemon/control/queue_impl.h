@@ -44,6 +44,7 @@ struct queue {
     struct ev_loop *loop;
     struct queue_db *db;
     unsigned char id[XFER_QUEUE_ID_SIZE];
+    char *lists; /* a directory */
     bool served;
     struct queue_events events;
     void *user;

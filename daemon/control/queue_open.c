@@ -4,6 +4,7 @@
  * it goes there.
  */
 #include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -132,6 +133,12 @@ struct queue *queue_open(struct ev_loop *loop, const struct queue_options *optio
         list_init(&q->groups[i]);
     list_init(&q->noted);
     queue_record_init(q);
+    if (asprintf(&q->lists, "%s" QUEUE_DB_LISTS, options->path) < 0) {
+        q->lists = NULL;
+        queue_close(q, 0);
+        error_set(err, XFER_NO_RESOURCES, "no memory for the queue");
+        return NULL;
+    }
     q->accounts = accounts_create(err);
     if (!q->accounts) {
         queue_close(q, 0);
@@ -168,6 +175,7 @@ void queue_close(struct queue *q, double seconds)
             job_destroy(job);
         }
     free(q->restored);
+    free(q->lists);
     accounts_destroy(q->accounts);
     free(q);
 }

@@ -33,6 +33,7 @@ struct reply {
     bool fetched;
     bool has_handle;
     struct handle handle;
+    char *list;
     ev_timer timer;
     bool notification;
     char id[];
@@ -125,6 +126,7 @@ void reply_drop(struct reply *r)
     free(r->kept);
     if (r->has_handle)
         handles_close(client_handles(client), r->handle.fd);
+    free(r->list);
     free(r);
     client_answered(client);
 }
@@ -239,6 +241,24 @@ int reply_take_handle(struct reply *r)
 {
     r->has_handle = false;
     return r->handle.fd;
+}
+
+void reply_set_list(struct reply *r, char *name)
+{
+    r->list = name;
+}
+
+bool reply_has_list(const struct reply *r)
+{
+    return r->list != NULL;
+}
+
+char *reply_take_list(struct reply *r)
+{
+    char *name = r->list;
+
+    r->list = NULL;
+    return name;
 }
 
 bool reply_keep(struct reply *r, enum method_id method, const struct control_params *p)

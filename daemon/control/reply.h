@@ -59,6 +59,12 @@ void reply_set_handle(struct reply *r, const struct handle *handle);
 const struct handle *reply_handle(const struct reply *r);
 int reply_take_handle(struct reply *r); /* its descriptor. There must be one */
 
+/* The name of the list that came with its request, freed with the reply unless it is taken; taking
+ * gives NULL when there is none. */
+void reply_set_list(struct reply *r, char *name);
+bool reply_has_list(const struct reply *r);
+char *reply_take_list(struct reply *r);
+
 /* The database was asked for the job that it is about. */
 void reply_set_fetched(struct reply *r);
 bool reply_is_fetched(const struct reply *r);

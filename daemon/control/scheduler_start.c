@@ -3,6 +3,7 @@
  * An attempt begins. What can be one file is tried as one; what can't, or was found to be a
  * directory before, is a tree from the beginning.
  */
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "daemon/control/scheduler_impl.h"
@@ -74,18 +75,28 @@ static int make_filter(struct run *run, struct xfer_error *err)
     return run->filter ? 0 : -1;
 }
 
+/* Of its list; "": it has none. */
+static void list_path(const struct scheduler *s, const struct job *job, char path[XFER_PATH_SIZE])
+{
+    path[0] = '\0';
+    if (job->list)
+        snprintf(path, XFER_PATH_SIZE, "%s/%s", queue_lists(s->queue), job->list);
+}
+
 static int start_tree(struct run *run, struct xfer_error *err)
 {
     struct scheduler *s = run->scheduler;
     const struct job *job = run->job;
+    char list[XFER_PATH_SIZE];
     struct tree_request request = {
         .file = request_of(s, job),
-        .list = job->list,
+        .list = job->list ? list : NULL,
         .dry_run = job->dry_run,
         .checksum = job->checksum,
         .one_file_system = job->one_file_system,
     };
 
+    list_path(s, job, list);
     if (make_filter(run, err) < 0)
         return -1;
     request.file.again = run->again;

@@ -161,6 +161,7 @@ void server_stop(struct server *s, double seconds, void (*done)(void *user), voi
     fail_waits_for_queued(c, &err);
     for (struct job *job; (job = sizer_take(c->sizer));) {
         handover_close(c, job);
+        handover_drop_list(c, job);
         answers_fail(job, &err, false);
         job_destroy(job);
     }
@@ -232,7 +233,8 @@ static int make_parts(struct server *s, const struct server_options *o, struct x
         !(c->events = events_create(o->loop, err)) || !(c->pinger = pinger_create(o->link, err)) ||
         !(c->reloader = reloader_create(o->errands, o->errands_user, err)) ||
         !(c->clients = clients_create(o->loop, &clients_events, s, err)) ||
-        !(c->handles = handles_create(o->pool, o->policy, s->handles_max, err)))
+        !(c->handles = handles_create(o->pool, o->policy, s->handles_max, err)) ||
+        !(c->lists = lists_create(queue_lists(c->queue), queue_id(c->queue), o->pool, err)))
         return -1;
     server_apply_conf(s, o->conf);
     if (queue_serve(c->queue, &server_queue_events, s, err) < 0 ||
@@ -303,6 +305,7 @@ void server_destroy(struct server *s)
     pinger_destroy(c->pinger);
     reloader_destroy(c->reloader);
     handles_destroy(c->handles);
+    lists_destroy(c->lists);
     admins_destroy(s->admins);
     answers_clear(c);
     pendings_clear(c);

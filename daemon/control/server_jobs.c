@@ -35,6 +35,7 @@ static void on_accepted(void *user, struct job *job, const struct xfer_error *wh
 
     if (why) {
         handover_close(c, job);
+        handover_drop_list(c, job);
         answers_fail(job, why, false);
         handlers_look_drained(c);
         return;
@@ -56,6 +57,7 @@ static void on_existing(void *user, struct job *job, struct job *old)
     struct xfer_error err = XFER_ERROR_INIT;
 
     handover_move(c, job, old);
+    handover_drop_list(c, job);
     answers_existing(c, job, old);
     if (c->stopping && old->state == JOB_QUEUED) {
         server_set_stopping(&err);

@@ -266,6 +266,15 @@ struct look {
     bool own; /* beneath the store, beside the database, or in memory that is shared */
 };
 
+/* Of a directory that happens to begin so only that of the lists is meant. */
+static bool is_beside_database(const struct source_policy *p, const char *name, bool last)
+{
+    size_t len = strlen(p->database_name);
+
+    return len > 0 && strncmp(name, p->database_name, len) == 0 &&
+           (last || strcmp(name + len, SOURCE_POLICY_LISTS) == 0);
+}
+
 static void visit(void *user, const char *name, const struct stat *st, bool last)
 {
     struct look *look = user;
@@ -277,8 +286,7 @@ static void visit(void *user, const char *name, const struct stat *st, bool last
     }
     if (look->in_store && strncmp(name, OWN_PREFIX, strlen(OWN_PREFIX)) == 0)
         look->own = true;
-    if (last && look->in_database_dir && p->database_name[0] &&
-        strncmp(name, p->database_name, strlen(p->database_name)) == 0)
+    if (look->in_database_dir && is_beside_database(p, name, last))
         look->own = true;
     /* Files of others pass through there. */
     if (look->in_shm && strncmp(name, SHARED_PREFIX, strlen(SHARED_PREFIX)) == 0)

@@ -19,6 +19,8 @@
 
 struct source_policy;
 
+#define SOURCE_POLICY_LISTS ".lists" /* the directory beside the database: its name and this */
+
 struct source_policy_options { /* NULL: there is none */
     const char *roots;         /* as source.roots: absolute paths, separated by ':' */
     const char *database;      /* of the queue, open by now, with the files beside it */

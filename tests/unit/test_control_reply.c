@@ -310,6 +310,7 @@ static void a_job_has_every_member_of_the_protocol(void **state)
         "finished_at",   "uid",         "handle",     "exit_code",    "error",
         "warnings",      "bandwidth",   "errors",     "walking",      "warnings_total",
         "preserve",      "filter",      "dry_run",    "checksum",     "one_file_system",
+        "files_from",
     };
     struct control_job job = {.job = 1};
     char *text = control_job_encode(&job);

@@ -1113,6 +1113,62 @@ static void an_encoded_submit_comes_back_the_same(void **state)
     control_message_free(m);
 }
 
+static void a_list_of_files_is_taken(void **state)
+{
+    struct control_message *m = submit_taken(",\"files\":[\"a\",\"b/c\"]");
+    struct control_params copy;
+
+    (void)state;
+    assert_true(control_params_copy(&copy, &m->requests[0].params));
+    control_message_free(m);
+    assert_int_equal(copy.files.n, 2);
+    assert_string_equal(copy.files.list[1], "b/c");
+    assert_false(copy.files_fd);
+    control_params_free(&copy);
+    m = submit_taken(",\"files_fd\":true");
+    assert_true(m->requests[0].params.files_fd);
+    control_message_free(m);
+    m = submit_taken(",\"files_b64\":[\"/w==\"]");
+    assert_string_equal(m->requests[0].params.files.list[0], "\xff");
+    control_message_free(m);
+}
+
+static void what_is_no_list_of_files_is_refused(void **state)
+{
+    static const char *const bad[] = {
+        ",\"files\":[]",
+        ",\"files\":[\"\"]",
+        ",\"files\":\"a\"",
+        ",\"files\":[1]",
+        ",\"files_b64\":[\"LSAA\"]",
+        ",\"files\":[\"a\"],\"files_b64\":[\"YQ==\"]",
+        ",\"files\":[\"a\"],\"files_fd\":true",
+        ",\"files\":[\"a\"],\"source_fd\":true",
+        ",\"files_fd\":true,\"source_fd\":true",
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++)
+        submit_refused(bad[i]);
+}
+
+/* In base64 it is decoded into a buffer. */
+static void a_name_in_a_list_that_no_path_could_be_is_refused(void **state)
+{
+    static const char begin[] = "{\"id\":7,\"method\":\"transfer.submit\","
+                                "\"params\":{\"source\":\"/a\",\"files_b64\":[\"";
+    size_t len = 200000;
+    char *line = malloc(sizeof(begin) + len + 4);
+
+    (void)state;
+    assert_non_null(line);
+    strcpy(line, begin);
+    memset(line + strlen(begin), 'Y', len);
+    strcpy(line + strlen(begin) + len, "\"]}}");
+    refused(line, XFER_INVALID_PARAMS, "7");
+    free(line);
+}
+
 static void an_encoded_submit_of_a_tree_comes_back_the_same(void **state)
 {
     char source[] = "/d", rule[] = "- *.o", other[] = "+ caf\xe9";
@@ -1345,6 +1401,9 @@ int main(void)
         cmocka_unit_test(a_relative_source_is_refused),
         cmocka_unit_test(the_name_of_a_refused_parameter_is_told),
         cmocka_unit_test(an_encoded_submit_comes_back_the_same),
+        cmocka_unit_test(a_list_of_files_is_taken),
+        cmocka_unit_test(what_is_no_list_of_files_is_refused),
+        cmocka_unit_test(a_name_in_a_list_that_no_path_could_be_is_refused),
         cmocka_unit_test(an_encoded_submit_of_a_tree_comes_back_the_same),
         cmocka_unit_test(copied_parameters_are_the_same),
         cmocka_unit_test(an_encoded_wait_keeps_a_timeout_of_zero),

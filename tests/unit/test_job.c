@@ -277,14 +277,16 @@ static void the_same_request_is_told_from_another(void **state)
 static void one_that_asks_for_another_kind_of_tree_is_another_request(void **state)
 {
     char rule[] = "- *.o", rule_2[] = "- *.a", *rules[] = {rule, rule_2}, *others[] = {rule, rule};
-    struct job_spec spec = {.source = "/data/a", .dest = "in/a", .filter = {rules, 2}};
+    struct job_spec spec = {
+        .source = "/data/a", .dest = "in/a", .filter = {rules, 2}, .list = "id-1-digest"};
     struct xfer_error err = XFER_ERROR_INIT;
     struct job *job = job_create(12, &spec, 100, &err), *other;
 
     (void)state;
-    for (int i = 0; i < 8; i++) {
+    for (int i = 0; i < 10; i++) {
         struct job_spec another = spec;
 
+        another.list = i == 8 ? NULL : i == 9 ? "id-1-another" : "id-2-digest";
         another.preserve = i == 1 ? PRESERVE_OWNER : 0;
         another.dry_run = i == 2;
         another.checksum = i == 3;

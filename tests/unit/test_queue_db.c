@@ -92,7 +92,7 @@ static struct queue_row *full_row(void)
     row->filter.list[row->filter.n++] = text_copy("+ *.c");
     row->filter.list[row->filter.n++] = text_copy("- \xff");
     row->dry_run = row->one_file_system = true;
-    row->list = text_copy("/var/lists/7");
+    row->list = text_copy("0f-1e-2d");
     row->tree = true;
     row->files_total = 10;
     row->files_done = 7;
