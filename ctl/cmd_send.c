@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "ctl/ctl.h"
+#include "ctl/file_list.h"
 #include "ctl/follow.h"
 #include "ctl/notes.h"
 #include "ctl/session.h"
@@ -29,6 +30,8 @@ const struct option_spec cmd_send_options[] = {
      "mode,times (the default), owner, xattr, acl, links, sparse; all, none; +X adds"},
     {"include", 0, "PATTERN", "send what matches, whatever a later --exclude says"},
     {"exclude", 0, "PATTERN", "leave out what matches, unless an earlier --include does"},
+    {"files-from", 0, "FILE",
+     "send only what this lists of the one SOURCE, a path a line or ended by NUL; -: from stdin"},
     {"one-file-system", 'x', NULL, "leave out what is mounted in a directory"},
     {"dry-run", 'n', NULL, "tell what would be done, and change nothing"},
     {"sync", 0, "MODE",
@@ -142,6 +145,9 @@ static int parse_options(struct ctl *ctl, const struct arguments *args,
         if (args->n > 1)
             return ctl_usage(ctl, "--key is for one source: each job has a key of its own");
     }
+    if (arguments_option(args, "files-from") && args->n != 1)
+        return ctl_usage(ctl, "--files-from is for one source: a directory, to which its paths are "
+                              "relative");
     *dest = arguments_option(args, "to");
     if (*dest && **dest == '\0')
         return ctl_usage(ctl, "--to is empty");
@@ -276,6 +282,18 @@ static int print_plans(struct ctl *ctl, const struct follow_item *items, size_t 
     return exit_code ? exit_code : failed;
 }
 
+static int take_list(const struct arguments *args, struct follow_options *options,
+                     struct xfer_error *err)
+{
+    const char *name = arguments_option(args, "files-from");
+
+    if (!name)
+        return 0;
+    options->list_fd = file_list_open(name, err);
+    options->list = options->list_fd >= 0;
+    return options->list ? 0 : -1;
+}
+
 int cmd_send(struct ctl *ctl, const struct arguments *args)
 {
     struct xfer_error err = XFER_ERROR_INIT;
@@ -300,7 +318,7 @@ int cmd_send(struct ctl *ctl, const struct arguments *args)
     items = calloc((size_t)args->n, sizeof(*items));
     if (!items)
         error_set(&err, XFER_NO_RESOURCES, "no memory");
-    if (!items || make_items(args, items, dest, &err)) {
+    if (!items || make_items(args, items, dest, &err) || take_list(args, &options, &err)) {
         exit_code = ctl_fail(ctl, &err);
     } else {
         params.dest = (char *)dest; /* borrowed: params is not freed as a whole */
@@ -308,6 +326,8 @@ int cmd_send(struct ctl *ctl, const struct arguments *args)
         if (params.dry_run && options.purpose == FOLLOW_FOR_RESULT)
             exit_code = print_plans(ctl, items, (size_t)args->n, exit_code);
     }
+    if (options.list)
+        close(options.list_fd);
     control_strings_free(&params.filter);
     follow_items_free(items, (size_t)args->n);
     return exit_code;

@@ -107,6 +107,8 @@ static void print_request(struct output *out, const struct control_job *job)
         row(out, "preserve", job->preserve);
     for (size_t i = 0; i < job->filter.n; i++)
         row(out, i ? "" : "filter", job->filter.list[i]);
+    if (job->files_from)
+        row(out, "files from", "a list");
     if (job->checksum)
         row(out, "checksum", "yes");
     if (job->one_file_system)

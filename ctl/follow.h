@@ -66,6 +66,8 @@ struct follow_options {
     enum follow_purpose purpose;
     const struct control_params
         *submit; /* what the submits have in common: source and key are filled in */
+    bool list;   /* each is submitted with a copy of list_fd, a list of files; the caller's */
+    int list_fd;
     bool fail_fast;
     bool cancel_on_interrupt;
 };

@@ -3,6 +3,9 @@
  * The requests about the followed jobs. All are pipelined on one connection; the id of each says
  * what is asked about which item.
  */
+#include <errno.h>
+#include <fcntl.h>
+
 #include "ctl/clock.h"
 #include "ctl/follow_internal.h"
 #include "ctl/handover.h"
@@ -55,8 +58,12 @@ static int send_submits(struct follow *f, struct xfer_error *err)
         params = *f->options->submit;
         params.source = item->source;
         params.key = item->key;
-        fd = f->hand_over ? handover_open(item->source) : -1;
-        params.source_fd = fd >= 0;
+        if (f->options->list && (fd = fcntl(f->options->list_fd, F_DUPFD_CLOEXEC, 0)) < 0)
+            return error_set_errno(err, errno, "the list of files");
+        else if (!f->options->list)
+            fd = f->hand_over ? handover_open(item->source) : -1;
+        params.files_fd = f->options->list;
+        params.source_fd = fd >= 0 && !params.files_fd;
         item->sent_at = session_queued(f->session);
         if (follow_ask_with(f, ASK_SUBMIT, f->next_submit, METHOD_TRANSFER_SUBMIT, &params, fd,
                             err))
