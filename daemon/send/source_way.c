@@ -28,8 +28,7 @@ static int check_type(const char *path, const struct stat *st, bool trees, struc
     if (S_ISREG(st->st_mode) || (trees && S_ISDIR(st->st_mode)))
         return 0;
     if (S_ISDIR(st->st_mode))
-        error_set(err, XFER_IS_DIRECTORY,
-                  "%s: is a directory; only single files can be sent so far", path);
+        error_set(err, XFER_IS_DIRECTORY, "%s: is a directory, not a regular file", path);
     else
         error_set(err, XFER_NOT_REGULAR, "%s: is a %s, not a regular file", path,
                   S_ISFIFO(st->st_mode)   ? "FIFO"
