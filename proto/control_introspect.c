@@ -150,7 +150,8 @@ static bool add_range(cJSON *item, const struct param_spec *spec)
     case PARAM_LIST:
         return json_add_integer(item, "max_bytes", spec->max) && add_choices(item, spec);
     case PARAM_STRINGS:
-        return json_add_integer(item, "max_items", spec->max_items) &&
+        return json_add_integer(item, "min_items", spec->min) &&
+               json_add_integer(item, "max_items", spec->max_items) &&
                json_add_integer(item, "max_bytes", spec->max) && add_twin(item, spec);
     case PARAM_BOOL:
         return true;

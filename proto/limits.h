@@ -99,6 +99,8 @@
 #define XFER_NOTES_MAX        1000000     /* that are kept of a job */
 #define XFER_NOTES_PAGE       1000        /* in one transfer.errors */
 #define XFER_FILES_LIST_MAX   ((int64_t)4 << 30) /* bytes of a list of files */
+#define XFER_FILES_LINE_ITEMS 100000             /* paths in one that comes with its request */
+#define XFER_FILES_LINE_MAX   1000000            /* bytes of these */
 
 /* settings, and hooks */
 #define XFER_KEY_NAMES_SIZE    2048 /* bytes of the names of all keys, with ", " between them */

@@ -701,7 +701,7 @@ with Client() as c:
             if p["required"]:
                 equal(code(rest), "InvalidParams", p["name"])
             good, bad = [value_of(p)], [None, {}]
-            bad += [["x"]] if p["type"] == "strings" else [[]]
+            bad += [["x"]] if p["name"] == "filter" else [[""]] if p["type"] == "strings" else [[]]
             if p["type"] in ("integer", "seconds"):
                 good += [p["min"], p["max"]]
                 bad += [p["min"] - 1, p["max"] + 1, "1"]
@@ -717,7 +717,8 @@ with Client() as c:
                 good += ["all", "none", "+" + p["choices"][0]]
                 bad += ["", "x", p["choices"][0] + ",none", p["choices"][0] + ",", 0]
             if p["type"] == "strings":
-                good += [[], ["- x"] * p["max_items"]]
+                (bad if p["min_items"] else good).append([])
+                good += [["- x"] * p["max_items"]]
                 bad += ["- x", [""], [1], ["- x"] * (p["max_items"] + 1), ["- " + "x" * (p["max_bytes"] - 2)]]
             if p["type"] in ("string", "path"):
                 bad += ["", 1, "/" + "x" * p["max_bytes"]]

@@ -242,7 +242,7 @@ JOB = {
     "attempts": INTEGER, "retries": INTEGER, "not_before": (int, float, NULL), "priority": INTEGER, "bandwidth": INTEGER, "key": (str, NULL), "existing": (bool,),
     "submitted_at": NUMBER, "started_at": (int, float, NULL), "finished_at": (int, float, NULL), "uid": INTEGER,
     "handle": (bool,), "exit_code": INTEGER, "error": (dict, NULL), "errors": (list,), "warnings": (list,), "warnings_total": INTEGER,
-    "walking": (bool,), "preserve": TEXT, "filter": (list,), "dry_run": (bool,), "checksum": (bool,), "one_file_system": (bool,),
+    "walking": (bool,), "preserve": TEXT, "filter": (list,), "dry_run": (bool,), "checksum": (bool,), "one_file_system": (bool,), "files_from": (bool,),
 }
 
 
