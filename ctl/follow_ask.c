@@ -49,7 +49,7 @@ static int send_submits(struct follow *f, struct xfer_error *err)
     for (; f->next_submit < f->n && f->submits < SUBMITS_AT_ONCE; f->next_submit++) {
         struct follow_item *item = &f->items[f->next_submit];
         struct control_params params;
-        int fd;
+        int fd = -1;
 
         if (item->step != FOLLOW_SUBMIT)
             continue;
@@ -58,10 +58,13 @@ static int send_submits(struct follow *f, struct xfer_error *err)
         params = *f->options->submit;
         params.source = item->source;
         params.key = item->key;
-        if (f->options->list && (fd = fcntl(f->options->list_fd, F_DUPFD_CLOEXEC, 0)) < 0)
-            return error_set_errno(err, errno, "the list of files");
-        else if (!f->options->list)
-            fd = f->hand_over ? handover_open(item->source) : -1;
+        if (f->options->list) {
+            fd = fcntl(f->options->list_fd, F_DUPFD_CLOEXEC, 0);
+            if (fd < 0)
+                return error_set_errno(err, errno, "the list of files");
+        } else if (f->hand_over) {
+            fd = handover_open(item->source);
+        }
         params.files_fd = f->options->list;
         params.source_fd = fd >= 0 && !params.files_fd;
         item->sent_at = session_queued(f->session);
