@@ -172,26 +172,25 @@ need_root() { [ "$(id -u)" -eq 0 ] || skip 'needs root'; }
     mkdir "$T/s"
     echo x >"$T/s/f"
     chown -R 12345:12345 "$T/s"
-    SENT=$("$XFERCTL" -s "$T/other.sock" --json -q send "$T/s" --preserve=+owner)
+    SENT=$("$XFERCTL" -s "$T/own/sock" --json -q send "$T/s" --preserve=+owner)
     end_other
     [ "$(told '.state, .exit_code')" = $'done\n0' ]
     [ "$(told '[.warnings[] | select(.path == "f")] | length')" -ge 1 ]
-    cmp "$T/s/f" "$T/in/s/f"
+    cmp "$T/s/f" "$T/own/in/s/f"
 }
 
-# share_other_unprivileged: a daemon of nobody's beside the shared one, on $T/other.sock
+# share_other_unprivileged: a daemon of nobody's beside the shared one, on $T/own/sock
 share_other_unprivileged() {
     need_root
-    chmod 755 "$D"
+    chmod 755 "$D" "$T"
     install -d -o 65534 -g 65534 "$T/own"
     setpriv --reuid=65534 --regid=65534 --clear-groups -- test -x "$XFERD" || skip 'other users cannot reach the programs'
-    chmod 777 "$T"
-    setpriv --reuid=65534 --regid=65534 --clear-groups -- env XDG_RUNTIME_DIR="$T/own" XDG_STATE_HOME="$T/own" "$XFERD" -o control.socket="$T/other.sock" \
-        -o queue.database="$T/own/queue.db" -o store.root="$T/in" >>"$LOG" 2>&1 </dev/null 3>&- &
+    setpriv --reuid=65534 --regid=65534 --clear-groups -- env XDG_RUNTIME_DIR="$T/own" XDG_STATE_HOME="$T/own" "$XFERD" -o control.socket="$T/own/sock" \
+        -o queue.database="$T/own/queue.db" -o store.root="$T/own/in" >>"$LOG" 2>&1 </dev/null 3>&- &
     OTHER=$!
     within 30 other_is_ready
 }
-other_is_ready() { "$XFERCTL" -s "$T/other.sock" ping >/dev/null 2>&1; }
+other_is_ready() { "$XFERCTL" -s "$T/own/sock" ping >/dev/null 2>&1; }
 end_other() {
     kill -TERM "$OTHER"
     wait "$OTHER"

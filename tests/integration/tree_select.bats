@@ -79,10 +79,7 @@ filtered() {
 
 # ---- lists ----
 
-needs_lists() { [[ "$(ctl send --help)" == *--files-from* ]] || skip 'xferctl has no --files-from'; }
-
 @test "a list of files says what is sent, with NUL or LF, of a file or of standard input" {
-    needs_lists
     some_names
     printf '%s\n' a.c src/sub/deep/b.c 'with space/f x' doc/b >"$T/list"
     ctl -q send "$T/s" --files-from "$T/list" --to lf
@@ -96,7 +93,6 @@ needs_lists() { [[ "$(ctl send --help)" == *--files-from* ]] || skip 'xferctl ha
 }
 
 @test "a list with a name that is not there, or that leads out, fails that one by name" {
-    needs_lists
     some_names
     printf '%s\0' a.c none/at/all $'new\nline' b.c >"$T/list"
     echo x >"$T/s/"$'new\nline'
