@@ -2,6 +2,7 @@
  *
  * What of a tree is sent (tree_impl.h): one send for each entry that is ready, as room allows.
  */
+#include <stdlib.h>
 #include <string.h>
 
 #include "daemon/send/tree_impl.h"
@@ -167,7 +168,7 @@ static void start(struct tree *t, struct tree_entry *e)
         request.name = e->name;
         request.st = &e->st;
     }
-    request.attrs = e->kind != WIRE_KIND_HARDLINK ? e->attrs : NULL;
+    request.attrs = e->kind != WIRE_KIND_HARDLINK ? tree_give_attrs(e) : NULL;
     e->ahead = true;
     t->n_ahead++;
     t->n_flights++;
@@ -178,12 +179,11 @@ static void start(struct tree *t, struct tree_entry *e)
     t->flights = e;
     e->send = sender_start(t->sender, &request, &events, e, &err);
     if (!e->send) {
+        free(request.attrs);
         leave_flight(t, e);
         failed(t, e, &err);
         return;
     }
-    if (request.attrs)
-        (void)tree_give_attrs(e);
     if (e->self) {
         tree_dir_begun(t, e->self);
     } else {
