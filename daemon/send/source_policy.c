@@ -180,6 +180,7 @@ struct source_policy *source_policy_create(const struct source_policy_options *o
     p->runtime = policy_node_of(o->runtime);
     p->state = policy_node_of(o->state);
     p->store = policy_node_of(o->store);
+    p->store_path = o->store ? realpath(o->store, NULL) : NULL;
     return p;
 }
 
@@ -207,6 +208,7 @@ void source_policy_destroy(struct source_policy *p)
     pthread_mutex_destroy(&p->mutex);
     free(p->database_name);
     free(p->config);
+    free(p->store_path);
     free(p);
 }
 

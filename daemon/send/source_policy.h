@@ -93,6 +93,13 @@ int source_policy_denied_in(const struct source_policy *p, int errnum, const cha
 
 /* ---- */
 
+/* Where in the tree with this top (its descriptor) does dest lie, beneath the receiving root of
+ * this host? Its path relative to the top into inside; "" when it does not. -1: it is the top
+ * itself, XFER_INVALID_DESTINATION. p may be NULL. */
+int source_policy_inside(const struct source_policy *p, int top_fd, const char *dest,
+                         const char *path, char inside[XFER_LONG_PATH_SIZE],
+                         struct xfer_error *err);
+
 /* The daemon's user, as "NAME (uid N)". p may be NULL. */
 const char *source_policy_user(const struct source_policy *p);
 

@@ -28,6 +28,7 @@ struct source_policy {
     struct roots *roots;
     char user[128]; /* "NAME (uid N)" */
     char *config;
+    char *store_path;    /* links resolved; NULL: none here, or not known */
     char *database_name; /* in its directory */
     struct node database_dir, database_file, log_file, runtime, state, store;
     struct node root, dev, shm; /* "/", "/dev" and "/dev/shm" */

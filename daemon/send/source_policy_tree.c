@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -85,6 +86,36 @@ int source_policy_enter(const struct source_policy *p, const struct source_polic
         .config_dev = config.dev,
         .config_ino = config.ino,
     };
+    return 0;
+}
+
+int source_policy_inside(const struct source_policy *p, int top_fd, const char *dest,
+                         const char *path, char inside[XFER_LONG_PATH_SIZE], struct xfer_error *err)
+{
+    char proc[64], top[XFER_PATH_SIZE], to[XFER_LONG_PATH_SIZE];
+    ssize_t len;
+    int n;
+
+    inside[0] = '\0';
+    if (!p || !p->store_path)
+        return 0;
+    snprintf(proc, sizeof proc, "/proc/self/fd/%d", top_fd);
+    len = readlink(proc, top, sizeof top - 1);
+    if (len < 0 || len == (ssize_t)sizeof top - 1)
+        return 0;
+    top[len] = '\0';
+    n = snprintf(to, sizeof to, "%s/%s", strcmp(p->store_path, "/") != 0 ? p->store_path : "",
+                 dest);
+    if (n < 0 || (size_t)n >= sizeof to)
+        return 0;
+    if (strcmp(to, top) == 0) {
+        error_set(err, XFER_INVALID_DESTINATION, "%s: is where it is to be sent to", path);
+        return error_about(err, XFER_SIDE_SENDER, path);
+    }
+    if (len == 1) /* "/" */
+        len = 0;
+    if (strncmp(to, top, (size_t)len) == 0 && to[len] == '/')
+        strcpy(inside, to + len + 1);
     return 0;
 }
 

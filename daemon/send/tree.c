@@ -330,6 +330,7 @@ static int start_walk(struct tree *t, struct xfer_error *err)
         .source = r->source,
         .policy = t->sender->policy,
         .filter = t->filter,
+        .dest = r->dest,
         .one_file_system = t->one_file_system,
         .preserve = r->preserve,
         .hash_files = t->look_at_files,

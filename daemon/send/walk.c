@@ -80,6 +80,7 @@ static void free_walk(struct walk *w)
     if (w->spare)
         walk_entry_free(w->spare);
     free(w->list_path);
+    free(w->dest);
     free(w->source);
     free(w);
 }
@@ -194,10 +195,12 @@ static int take_options(struct walk *w, const struct walk_options *o, struct xfe
 {
     w->source = strdup(o->source);
     w->list_path = o->list ? strdup(o->list) : NULL;
+    w->dest = o->dest ? strdup(o->dest) : NULL;
     w->spare = calloc(1, sizeof *w->spare + 1);
     if (w->spare)
         w->spare->error = malloc(sizeof *w->spare->error);
-    if (!w->source || !w->spare || !w->spare->error || (o->list && !w->list_path))
+    if (!w->source || !w->spare || !w->spare->error || (o->list && !w->list_path) ||
+        (o->dest && !w->dest))
         return error_set_errno(err, ENOMEM, "a walk");
     w->source_len = strlen(w->source);
     while (w->source_len > 0 && w->source[w->source_len - 1] == '/')

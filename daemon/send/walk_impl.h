@@ -59,6 +59,7 @@ struct walk {
     bool one_file_system, hash_files;
     uint32_t preserve;
     char *list_path;
+    char *dest;
     size_t path_max;
 
     atomic_bool stop; /* it is destroyed: no need to go on */
@@ -67,8 +68,9 @@ struct walk {
     unsigned room; /* by weight; what is told takes from it */
     struct walk_entry *told_first, *told_last;
     bool begun, over;
-    struct walk_level *level; /* the innermost */
-    dev_t good_device;        /* of files, in which they are files */
+    struct walk_level *level;         /* the innermost */
+    char inside[XFER_LONG_PATH_SIZE]; /* where that lies in the tree; "": it does not */
+    dev_t good_device;                /* of files, in which they are files */
     bool good_device_known;
     struct walk_list list;
     bool going;               /* list.path is gone to */

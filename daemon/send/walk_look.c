@@ -191,6 +191,9 @@ static void tell_found(struct walk *w, struct walk_found *f)
 {
     if (source_policy_check_in(w->policy, &f->dir->place, f->name, &f->st, w->whole, &w->err)) {
         walk_tell_error(w, f->dir, f->told);
+    } else if (S_ISDIR(f->st.st_mode) && w->inside[0] && strcmp(w->path, w->inside) == 0) {
+        walk_refuse(w, f->dir, f->told, XFER_INVALID_DESTINATION,
+                    "is where this tree is sent to: it does not go into itself");
     } else if (S_ISDIR(f->st.st_mode)) {
         enter(w, f);
     } else if (f->way == WALK_PASSAGE) {

@@ -257,6 +257,12 @@ static void begin(struct walk *w)
         w->over = true;
         return;
     }
+    if (w->dest &&
+        source_policy_inside(w->policy, fd, w->dest, w->source, w->inside, &w->err) != 0) {
+        close(fd);
+        walk_tell_end(w);
+        return;
+    }
     dir = walk_make_dir(NULL, fd, &st, "");
     if (!dir) {
         walk_tell_no_memory(w);

@@ -125,6 +125,19 @@ hidden() {
     counts 12 9 0 3
 }
 
+@test "a directory that its own destination lies in does not go into itself" {
+    [ -z "$XFERD_AS" ] || chown 65534:65534 "$ROOT"
+    $XFERD_AS mkdir -p "$ROOT/s/d/copy"
+    $XFERD_AS cp /etc/passwd "$ROOT/s/f"
+    # into a directory of it: all else arrives there, once
+    broken "$ROOT/s" --to s/d/copy
+    [ "$(errors "$JOB")" = 'InvalidDestination d/copy' ]
+    cmp "$ROOT/s/f" "$ROOT/s/d/copy/f"
+    [ -z "$(ls "$ROOT/s/d/copy/d")" ]
+    # and onto itself: nothing
+    fails 2 InvalidDestination send "$ROOT/s" --to s
+}
+
 @test "a destination that is a file fails the whole tree" {
     some_files 2
     $XFERD_AS touch "$ROOT/s"

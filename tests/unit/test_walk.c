@@ -847,6 +847,37 @@ static void a_tree_beneath_the_store_is_the_receivers_without_its_own(void **sta
     source_policy_destroy(o.policy);
 }
 
+static void a_tree_does_not_go_into_itself(void **state)
+{
+    struct walk_options o = options();
+    struct xfer_error err;
+
+    (void)state;
+    make_dir("t/in");
+    make_dir("t/in/to");
+    make_dir("t/in/to/here");
+    make("t/in/to/here/got");
+    make_dir("t/here");
+    make("t/here/f");
+    o.policy = source_policy_create(
+        &(struct source_policy_options){.roots = "/", .store = in_top("t/in")}, &err);
+    /* only what is at that very place */
+    o.dest = "to/here";
+    tells(&o, "enter \nenter here\nenter in\nenter in/to\nentry here/f\n"
+              "error in/to/here InvalidDestination\nleave \nleave here\nleave in\n"
+              "leave in/to\n");
+    o.dest = "elsewhere/here";
+    tells(&o, "enter \nenter here\nenter in\nenter in/to\nenter in/to/here\nentry here/f\n"
+              "entry in/to/here/got\nleave \nleave here\nleave in\nleave in/to\n"
+              "leave in/to/here\n");
+    /* nor onto itself */
+    o.source = in_top("t/in/to");
+    o.dest = "to";
+    tells(&o, "error - InvalidDestination\n");
+    assert_says("is where it is to be sent to");
+    source_policy_destroy(o.policy);
+}
+
 static void outside_of_the_roots_no_tree_is_walked(void **state)
 {
     struct walk_options o = options();
@@ -1169,6 +1200,7 @@ int main(void)
         TEST(what_has_vanished_is_not_told),
         TEST(the_daemons_own_files_are_left_out),
         TEST(a_tree_beneath_the_store_is_the_receivers_without_its_own),
+        TEST(a_tree_does_not_go_into_itself),
         TEST(outside_of_the_roots_no_tree_is_walked),
         ALONE(another_file_system_is_told_but_not_its_content),
         ALONE(a_loop_of_mounts_ends),
