@@ -72,6 +72,8 @@ static void begin_run(struct work *work)
     free(in->meta);
     in->meta = NULL;
     in->begin_failed = in->file == NULL;
+    if (in->file != NULL)
+        store_stop_by(in->file, &in->given_up, in->stopped);
     if (in->begin_failed)
         in->error = failure_keep(&err);
 }
@@ -104,6 +106,18 @@ static void write_run(struct work *work)
     if (in->file == NULL || store_write(in->file, write->data, write->len, &err) == 0)
         return;
     write->failed = true;
+    give_up(in, &err);
+}
+
+static void map_run(struct work *work)
+{
+    struct map *map = (struct map *)work;
+    struct incoming *in = map->incoming;
+    struct xfer_error err;
+
+    if (in->file == NULL || store_map(in->file, map->pieces, map->n, map->more, &err) == 0)
+        return;
+    map->failed = true;
     give_up(in, &err);
 }
 
@@ -145,6 +159,7 @@ static void store(struct incoming *in)
 
     verdict.size = in->verdict.size;
     memcpy(verdict.digest, in->verdict.digest, sizeof verdict.digest);
+    store_end(file);
     in->stored = store_size(file);
     store_digest(file, in->digest);
     if (strcmp(store_path(file), in->path) != 0)
@@ -214,6 +229,7 @@ struct incoming *incoming_create(struct store *store, struct store_batch *batch,
     in->barrier = meta.kind == WIRE_KIND_BARRIER;
     in->batched = !in->barrier && store_sync_of(store, &meta) == SYNC_BATCH;
     atomic_init(&in->hurry, false);
+    atomic_init(&in->given_up, false);
     in->begin = (struct work){.run = begin_run};
     in->start = (struct work){.run = start_run};
     in->end = (struct work){.run = end_run};
@@ -254,6 +270,38 @@ struct write *incoming_write(struct incoming *in, void *chunk, const void *data,
         *write = (struct write){
             .work = {.run = write_run}, .incoming = in, .chunk = chunk, .data = data, .len = len};
     return write;
+}
+
+int incoming_add_map(struct incoming *in, const struct wire_map *map, struct xfer_error *err)
+{
+    uint64_t from = in->mapped > in->offset ? in->mapped : in->offset;
+
+    if (map->n > 0) {
+        const struct wire_extent *last = &map->extents[map->n - 1];
+
+        if (map->extents[0].offset < from || last->offset + last->length > in->size)
+            return error_set(err, XFER_PROTOCOL,
+                             "a map of bytes %llu to %llu, where it may be of %llu to %llu",
+                             (unsigned long long)map->extents[0].offset,
+                             (unsigned long long)(last->offset + last->length),
+                             (unsigned long long)from, (unsigned long long)in->size);
+        in->mapped = last->offset + last->length;
+    }
+    for (uint32_t i = 0; i < map->n; i++)
+        in->map_left += map->extents[i].length;
+    in->more_maps = map->more;
+    return 0;
+}
+
+struct map *incoming_map(struct incoming *in, const struct wire_map *map)
+{
+    struct map *work = malloc(sizeof *work + map->n * sizeof map->extents[0]);
+
+    if (work == NULL)
+        return NULL;
+    *work = (struct map){.work = {.run = map_run}, .incoming = in, .more = map->more, .n = map->n};
+    memcpy(work->pieces, map->extents, map->n * sizeof map->extents[0]);
+    return work;
 }
 
 struct wire_go *incoming_take_go(struct incoming *in)

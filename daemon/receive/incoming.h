@@ -38,17 +38,22 @@ struct incoming {
     uint32_t preserve;
     uint32_t attrs_size, attrs_came; /* bytes: as META says, and so far */
     struct attrs *attrs;             /* the loop's until all have come, then of "end"; NULL: none */
-    bool sparse;
-    bool barrier;   /* it is no file at all */
-    bool batched;   /* it is stored with others: its receipt waits for them */
-    uint64_t came;  /* up to which byte: from START and all DATA messages */
-    bool begun;     /* the work "begin" was submitted */
-    bool answered;  /* GO was sent, or a refusal instead */
-    bool unstarted; /* START has come, the work "start" is still to be submitted */
-    bool refused;   /* a refusal was sent: data is dropped */
-    bool too_much;  /* more came than META had said */
-    bool ended;     /* the verdict has come: a refusal would be too late */
-    bool last;      /* of its batch: nothing that is to join it can come before it is committed */
+    bool sparse;                     /* MAP says to where data belongs: */
+    bool more_maps;                  /* another one follows the data of this */
+    uint64_t map_left;               /* bytes of data of it that are still to come */
+    uint64_t mapped;                 /* up to which byte of the file */
+    atomic_bool given_up;            /* works that take long may stop */
+    const atomic_bool *stopped;      /* the same, of all: the receiver's */
+    bool barrier;                    /* it is no file at all */
+    bool batched;                    /* it is stored with others: its receipt waits for them */
+    uint64_t came;                   /* up to which byte: from START and all DATA messages */
+    bool begun;                      /* the work "begin" was submitted */
+    bool answered;                   /* GO was sent, or a refusal instead */
+    bool unstarted;                  /* START has come, the work "start" is still to be submitted */
+    bool refused;                    /* a refusal was sent: data is dropped */
+    bool too_much;                   /* more came than META had said */
+    bool ended;                      /* the verdict has come: a refusal would be too late */
+    bool last; /* of its batch: nothing that is to join it can come before it is committed */
     struct write *held;
     struct work begin, start, end;
     struct wire_go *go; /* left by "begin" for its done(), which takes down what START may say */
@@ -90,6 +95,15 @@ struct write {
     bool failed; /* it was this write that failed */
 };
 
+struct map {
+    struct work work;
+    struct incoming *incoming;
+    bool failed; /* it was this map that failed */
+    bool more;
+    uint32_t n;
+    struct wire_extent pieces[];
+};
+
 /* From a message; NULL and *err: it is broken, or there is no memory. The works have their run()s,
  * their done()s are the caller's to set. */
 struct incoming *incoming_create(struct store *store, struct store_batch *batch, const void *msg,
@@ -97,6 +111,11 @@ struct incoming *incoming_create(struct store *store, struct store_batch *batch,
 void incoming_free(struct incoming *in); /* the struct, when its file is NULL */
 
 struct write *incoming_write(struct incoming *in, void *chunk, const void *data, size_t len);
+
+/* A map: takes down what data is to follow. 0; -1: broken. */
+int incoming_add_map(struct incoming *in, const struct wire_map *map, struct xfer_error *err);
+/* The work that gives it to the store; NULL: no memory. */
+struct map *incoming_map(struct incoming *in, const struct wire_map *map);
 
 /* The next bytes of its attributes. 1: these were the last; 0; -1: broken. */
 int incoming_add_attrs(struct incoming *in, const struct wire_attrs *piece, struct xfer_error *err);

@@ -36,6 +36,7 @@ enum stage {
     STAGE_META,
     STAGE_ATTRS,
     STAGE_START,
+    STAGE_MAP,
     STAGE_DATA,
     STAGE_VERDICT
 }; /* which message comes next; DATA: or the end */
@@ -52,6 +53,7 @@ struct receiver {
     unsigned unfinished;
     uint32_t attrs_bytes; /* of attributes of these */
     bool closing;         /* nobody is there to be answered */
+    atomic_bool stopped;  /* the same, for works that take long */
     struct store_batch *batch;
     struct incoming *waiting, **waiting_end; /* for its commit, in the order of their METAs */
     struct ev_loop *loop;
@@ -153,6 +155,15 @@ static void write_done(struct work *work)
     free(write);
 }
 
+static void map_done(struct work *work)
+{
+    struct map *map = (struct map *)work;
+
+    if (map->failed)
+        refuse_failed(map->incoming);
+    free(map);
+}
+
 static void end_done(struct work *work)
 {
     struct incoming *in = (struct incoming *)((char *)work - offsetof(struct incoming, end));
@@ -235,8 +246,9 @@ static void let_go(struct receiver *r, struct incoming *in)
 
 static int out_of_turn(struct receiver *r, const char *what, struct xfer_error *err)
 {
-    static const char *const expected[] = {"metadata", "attributes", "the start of a file",
-                                           "data or the end of a file", "a verdict"};
+    static const char *const expected[] = {
+        "metadata", "attributes", "the start of a file", "a map", "data or the end of a file",
+        "a verdict"};
 
     return error_set(err, XFER_PROTOCOL, "%s came where %s was expected", what, expected[r->stage]);
 }
@@ -245,15 +257,21 @@ static int expect(struct receiver *r, enum stage stage)
 {
     static const enum receiver_next nexts[] = {[STAGE_ATTRS] = RECEIVER_ATTRS,
                                                [STAGE_START] = RECEIVER_START,
+                                               [STAGE_MAP] = RECEIVER_MAP,
                                                [STAGE_DATA] = RECEIVER_DATA};
 
     r->stage = stage;
     return (int)nexts[stage];
 }
 
+static int after_start(struct receiver *r)
+{
+    return expect(r, r->current->sparse ? STAGE_MAP : STAGE_DATA);
+}
+
 static int after_attrs(struct receiver *r)
 {
-    return expect(r, r->current->asks ? STAGE_START : STAGE_DATA);
+    return r->current->asks ? expect(r, STAGE_START) : after_start(r);
 }
 
 int receiver_meta(struct receiver *r, const void *msg, size_t len, struct xfer_error *err)
@@ -281,12 +299,8 @@ int receiver_meta(struct receiver *r, const void *msg, size_t len, struct xfer_e
         incoming_free(in);
         return -1;
     }
-    if (in->sparse) {
-        error_set(err, XFER_PROTOCOL, "metadata: holes, of which nothing is known");
-        incoming_free(in);
-        return -1;
-    }
     in->receiver = r;
+    in->stopped = &r->stopped;
     in->begin.done = begin_done;
     in->start.done = start_done;
     in->end.done = end_done;
@@ -296,7 +310,7 @@ int receiver_meta(struct receiver *r, const void *msg, size_t len, struct xfer_e
     r->attrs_bytes += in->attrs_size;
     if (in->barrier)
         in->begun = true;
-    else if (in->asks || in->size > HOLD_MAX)
+    else if (in->asks || in->sparse || in->size > HOLD_MAX)
         let_go(r, in);
     return in->attrs_size > 0 ? expect(r, STAGE_ATTRS) : after_attrs(r);
 }
@@ -338,15 +352,47 @@ int receiver_start(struct receiver *r, const void *msg, size_t len, struct xfer_
     atomic_store_explicit(&in->hurry, true, memory_order_relaxed);
     in->offset = in->came = start.offset;
     in->unstarted = true;
-    r->stage = STAGE_DATA;
-    return RECEIVER_DATA;
+    return after_start(r);
 }
 
 int receiver_map(struct receiver *r, const void *msg, size_t len, struct xfer_error *err)
 {
-    (void)msg;
-    (void)len;
-    return out_of_turn(r, "a map", err);
+    struct incoming *in = r->current;
+    struct wire_map map;
+    struct map *work;
+
+    if (r->stage != STAGE_MAP)
+        return out_of_turn(r, "a map", err);
+    if (wire_map_decode(msg, len, &map, err) != 0)
+        return -1;
+    if (map.seq != in->seq)
+        return error_set(err, XFER_PROTOCOL, "map has number %llu, %llu was expected",
+                         (unsigned long long)map.seq, (unsigned long long)in->seq);
+    if (incoming_add_map(in, &map, err) != 0)
+        return -1;
+    /* one without pieces may stand for an abort, and the end knows what is missing */
+    if (map.n == 0 || in->refused)
+        return expect(r, STAGE_DATA);
+    work = incoming_map(in, &map);
+    if (work == NULL)
+        return error_set(err, XFER_NO_RESOURCES, "no memory for a map");
+    work->work.done = map_done;
+    let_go(r, in);
+    strand_submit(r->strand, &work->work);
+    return expect(r, STAGE_DATA);
+}
+
+/* Which message comes after that many bytes of data. */
+static int after_data(struct receiver *r, size_t len)
+{
+    struct incoming *in = r->current;
+
+    if (in->sparse) {
+        in->map_left -= len;
+        if (in->map_left == 0 && in->more_maps)
+            return expect(r, STAGE_MAP);
+    }
+    return RECEIVER_DATA;
 }
 
 int receiver_data(struct receiver *r, void *chunk, const void *data, size_t len,
@@ -357,7 +403,10 @@ int receiver_data(struct receiver *r, void *chunk, const void *data, size_t len,
 
     if (r->stage != STAGE_DATA)
         return out_of_turn(r, "data", err);
-    if (len > in->size - in->came && !in->too_much) {
+    if (in->sparse && len > in->map_left)
+        return error_set(err, XFER_PROTOCOL, "%zu bytes came, where a map had %llu left", len,
+                         (unsigned long long)in->map_left);
+    if (!in->sparse && len > in->size - in->came && !in->too_much) {
         struct xfer_error why;
 
         in->too_much = true;
@@ -366,7 +415,7 @@ int receiver_data(struct receiver *r, void *chunk, const void *data, size_t len,
     }
     if (in->refused) {
         r->out.release(r->user, chunk);
-        return RECEIVER_DATA;
+        return after_data(r, len);
     }
     in->came += len;
     write = incoming_write(in, chunk, data, len);
@@ -375,11 +424,11 @@ int receiver_data(struct receiver *r, void *chunk, const void *data, size_t len,
     write->work.done = write_done;
     if (!in->begun && in->held == NULL) {
         in->held = write;
-        return RECEIVER_DATA;
+        return after_data(r, len);
     }
     let_go(r, in);
     strand_submit(r->strand, &write->work);
-    return RECEIVER_DATA;
+    return after_data(r, len);
 }
 
 int receiver_end(struct receiver *r, struct xfer_error *err)
@@ -407,6 +456,8 @@ int receiver_verdict(struct receiver *r, const void *msg, size_t len, struct xfe
     r->stage = STAGE_META;
     if (verdict.kind == WIRE_ABORT || in->refused)
         in->unstarted = false;
+    if (verdict.kind == WIRE_ABORT)
+        atomic_store_explicit(&in->given_up, true, memory_order_relaxed);
     /* the sender may have no room for another */
     in->last = verdict.kind == WIRE_ABORT || r->unfinished >= XFER_LANE_FILES_MAX ||
                r->attrs_bytes > XFER_ATTRS_LANE_MAX - XFER_ATTRS_MAX;
@@ -474,6 +525,7 @@ void receiver_destroy(struct receiver *r)
     if (r == NULL)
         return;
     r->closing = true;
+    atomic_store_explicit(&r->stopped, true, memory_order_relaxed);
     ev_timer_stop(r->loop, &r->overdue);
     if (r->current != NULL)
         drop_current(r);

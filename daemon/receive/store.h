@@ -104,10 +104,22 @@ int store_start(struct store_file *file, uint64_t offset, struct xfer_error *err
  * checked; NULL is fine. Before store_commit(). */
 void store_set_attrs(struct store_file *file, struct attrs *attrs);
 
+/* Of a file whose META says that it is sparse: where what is written from now on belongs, when all
+ * pieces of the map before have been written. Copied; they ascend, the first not before
+ * store_size(), the last within the file's size. more: another map follows. What no piece names is
+ * a hole. On failure the file is still to be given to store_abort(). */
+int store_map(struct store_file *file, const struct wire_extent *pieces, uint32_t n, bool more,
+              struct xfer_error *err);
+/* It is not to be stored when one of these becomes true; looked at within holes. Borrowed. */
+void store_stop_by(struct store_file *file, const atomic_bool *one, const atomic_bool *other);
+
+/* No more maps and data come: the hole at its end, if any, counts. */
+void store_end(struct store_file *file);
+
 /* Append. The digest is kept along. */
 int store_write(struct store_file *file, const void *data, size_t len, struct xfer_error *err);
 
-/* Bytes so far, those of store_start() included, and their XXH3-128 (canonical form). */
+/* Bytes so far, those of store_start() and holes included, and their XXH3-128 (canonical form). */
 uint64_t store_size(const struct store_file *file);
 void store_digest(const struct store_file *file, unsigned char digest[XFER_DIGEST_SIZE]);
 

@@ -18,6 +18,7 @@
 #include "daemon/receive/store_dir.h"
 #include "daemon/receive/store_kind.h"
 #include "daemon/receive/store_meta.h"
+#include "daemon/receive/store_sparse.h"
 
 enum step { STEP_OK, STEP_AGAIN, STEP_FAILED };
 
@@ -246,6 +247,8 @@ static int unchanged(const struct store_file *file, struct xfer_error *err)
 static int prepare(struct store_file *file, const struct wire_verdict *verdict,
                    struct xfer_error *err)
 {
+    if (file->sparse && !file->stored && store_sparse_end(file, err) != 0)
+        return -1;
     if (compare(file, verdict, err) != 0)
         return -1;
     if (!file->stored)

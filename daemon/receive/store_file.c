@@ -30,6 +30,7 @@
 #include "daemon/receive/store_as.h"
 #include "daemon/receive/store_meta.h"
 #include "daemon/receive/store_partial.h"
+#include "daemon/receive/store_sparse.h"
 
 /* From here on it is worth a system call to have the blocks in one piece and to know at once that
  * there are too few. */
@@ -148,15 +149,23 @@ static int check_free(const struct store_file *file, uint64_t size, struct xfer_
     return -1;
 }
 
+int store_file_check_free(const struct store_file *file, uint64_t bytes, struct xfer_error *err)
+{
+    if (bytes >= PREALLOCATE_MIN || (bytes > 0 && file->store->reserve > 0))
+        return check_free(file, bytes, err);
+    return 0;
+}
+
 /* Ask for the disk space. KEEP_SIZE: the length of a file must say how much of it is there. */
 static int preallocate(struct store_file *file, struct xfer_error *err)
 {
     uint64_t size = file->whole - file->size;
     int rc;
 
+    if (file->sparse) /* its maps will say how much it takes */
+        return 0;
     /* fallocate() would fill the disk before it finds out */
-    if ((size >= PREALLOCATE_MIN || (size > 0 && file->store->reserve > 0)) &&
-        check_free(file, size, err) < 0)
+    if (store_file_check_free(file, size, err) != 0)
         return -1;
     if (size < PREALLOCATE_MIN)
         return 0;
@@ -258,16 +267,26 @@ static int write_all(struct store_file *file, const void *data, size_t len, stru
     return 0;
 }
 
+static int write_sparse(struct store_file *file, const void *data, size_t len,
+                        struct xfer_error *err)
+{
+    if (store_sparse_write(file, data, len, err) == 0)
+        return 0;
+    return store_file_blame(file->store, file->path, err);
+}
+
 int store_write(struct store_file *file, const void *data, size_t len, struct xfer_error *err)
 {
     int rc = store_file_enter(file, err);
 
     /* whose quota it is counted for, and who may use up what is kept in reserve, is decided here */
-    if (rc == 0)
+    if (rc == 0 && file->sparse)
+        rc = write_sparse(file, data, len, err);
+    else if (rc == 0)
         rc = write_all(file, data, len, err);
     identity_drop();
-    if (rc != 0)
-        return -1;
+    if (rc != 0 || file->sparse)
+        return rc;
     XXH3_128bits_update(file->digest, data, len);
     file->size += len;
     return 0;
@@ -339,6 +358,7 @@ void store_file_free(struct store_file *file)
     XXH3_freeState(file->digest);
     free(file->warning);
     free(file->attrs);
+    free(file->pieces);
     free(file);
 }
 

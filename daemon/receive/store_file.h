@@ -39,10 +39,16 @@ struct store_file {
     uint64_t whole;        /* bytes that it will have */
     uint64_t size;         /* bytes so far */
     uint64_t preallocated; /* up to which byte disk was asked for */
-    bool tree;             /* others of its job go where it goes */
-    bool resumable;        /* of a size that makes a partial file worth keeping */
-    bool stored;           /* it is the file under the final name already: fd only reads */
-    struct stat seen;      /* of such a file, when it was offered */
+    bool sparse;           /* maps say where data belongs: */
+    bool last_map;         /* no other follows */
+    bool cut;              /* stopped in the midst of a hole: nothing more is written */
+    struct wire_extent *pieces;
+    uint32_t n_pieces, piece; /* the one that is written next */
+    const atomic_bool *stop[2];
+    bool tree;        /* others of its job go where it goes */
+    bool resumable;   /* of a size that makes a partial file worth keeping */
+    bool stored;      /* it is the file under the final name already: fd only reads */
+    struct stat seen; /* of such a file, when it was offered */
     struct store_offer offer;
     XXH3_state_t *digest;
     enum wire_kind kind;
@@ -107,6 +113,9 @@ int store_file_reach(struct store_file *file, struct xfer_error *err);
 /* Check what can be checked before the first byte, open a temporary unless there is one (a partial
  * file), reserve the space that is missing from file->size on. */
 int store_file_place(struct store_file *file, struct xfer_error *err);
+
+/* Is there room for so many bytes, and for what is to stay free? */
+int store_file_check_free(const struct store_file *file, uint64_t bytes, struct xfer_error *err);
 
 /* Free the states of an offer. */
 void store_offer_free(struct store_offer *offer);

@@ -88,6 +88,7 @@ static struct store_file *create(struct store *store, const struct wire_meta *me
     file->tree = meta->tree;
     file->resumable =
         meta->kind == WIRE_KIND_FILE && meta->size >= store->resume_min && store->queue[0] != '\0';
+    file->sparse = meta->sparse;
     file->offer.kind = WIRE_OFFER_NOTHING;
     file->kind = meta->kind;
     file->preserve = meta->preserve;

@@ -861,6 +861,129 @@ static void test_too_many_attributes_of_unanswered_files_break_the_lane(void **s
     free(bytes);
 }
 
+/* ---- holes ---- */
+
+static int try_meta_of_holes(struct lane *lane, const char *path, uint64_t size,
+                             struct xfer_error *err)
+{
+    unsigned char msg[XFER_MESSAGE_MAX];
+    struct wire_meta meta;
+
+    meta_of(&meta, path, size);
+    meta.seq = ++lane->seq;
+    meta.preserve |= PRESERVE_SPARSE;
+    meta.sparse = true;
+    return receiver_meta(lane->receiver, msg, wire_meta_encode(&meta, msg), err);
+}
+
+/* Of two pieces; an offset of 0: of none, one. */
+static int try_map(struct lane *lane, bool more, uint64_t one, uint64_t two, struct xfer_error *err)
+{
+    unsigned char msg[XFER_MESSAGE_MAX];
+    struct wire_map map = {.seq = lane->seq, .more = more, .n = two ? 2 : one ? 1 : 0};
+
+    map.extents[0] = (struct wire_extent){one, 2};
+    map.extents[1] = (struct wire_extent){two, 3};
+    return receiver_map(lane->receiver, msg, wire_map_encode(&map, msg), err);
+}
+
+static int data_then(struct lane *lane, const char *text)
+{
+    void *chunk = strdup(text);
+    struct xfer_error err;
+
+    lane->n_given++;
+    return receiver_data(lane->receiver, chunk, chunk, strlen(text), &err);
+}
+
+static void test_data_goes_where_the_maps_say(void **state)
+{
+    static const char whole[30] = "\0\0\0ab\0\0\0cde\0fg\0\0\0\0\0\0hij";
+    struct lane *lane = *state;
+    struct xfer_error err;
+    char there[40];
+    int fd;
+
+    assert_int_equal(try_meta_of_holes(lane, "a", sizeof whole, &err), RECEIVER_MAP);
+    assert_int_equal(try_map(lane, true, 3, 8, &err), RECEIVER_DATA);
+    assert_int_equal(data_then(lane, "abc"), RECEIVER_DATA);
+    assert_int_equal(data_then(lane, "de"), RECEIVER_MAP);
+    assert_int_equal(try_map(lane, false, 12, 20, &err), RECEIVER_DATA);
+    assert_int_equal(data_then(lane, "fghij"), RECEIVER_DATA);
+    end(lane);
+    commit(lane, whole, sizeof whole);
+    await_answers(lane, 1);
+    assert_int_equal(answer_is(lane, 0, RECEIPT, 1, XFER_OK)->size, sizeof whole);
+    fd = open(at(lane, "a"), O_RDONLY);
+    assert_int_equal(read(fd, there, sizeof there), sizeof whole);
+    close(fd);
+    assert_memory_equal(there, whole, sizeof whole);
+    await_rest(lane);
+}
+
+static void test_file_of_one_hole_gets_a_receipt(void **state)
+{
+    static const char whole[10000];
+    struct lane *lane = *state;
+    struct xfer_error err;
+
+    assert_int_equal(try_meta_of_holes(lane, "a", sizeof whole, &err), RECEIVER_MAP);
+    assert_int_equal(try_map(lane, false, 0, 0, &err), RECEIVER_DATA);
+    end(lane);
+    commit(lane, whole, sizeof whole);
+    await_answers(lane, 1);
+    assert_int_equal(answer_is(lane, 0, RECEIPT, 1, XFER_OK)->size, sizeof whole);
+    await_rest(lane);
+}
+
+static void test_file_with_holes_that_is_given_up_leaves_nothing(void **state)
+{
+    struct lane *lane = *state;
+    struct xfer_error err;
+
+    assert_int_equal(try_meta_of_holes(lane, "a", (uint64_t)1 << 60, &err), RECEIVER_MAP);
+    assert_int_equal(try_map(lane, false, (uint64_t)1 << 59, 0, &err), RECEIVER_DATA);
+    assert_int_equal(data_then(lane, "ab"), RECEIVER_DATA);
+    end(lane);
+    abort_file(lane, XFER_CANCELLED);
+    await_answers(lane, 1);
+    answer_is(lane, 0, RECEIPT, 1, XFER_CANCELLED);
+    await_rest(lane);
+    root_has(&lane->fixture, 0);
+}
+
+static void test_destroy_waits_for_no_large_hole(void **state)
+{
+    struct lane *lane = *state;
+    struct xfer_error err;
+
+    assert_int_equal(try_meta_of_holes(lane, "a", (uint64_t)1 << 60, &err), RECEIVER_MAP);
+    assert_int_equal(try_map(lane, false, 0, 0, &err), RECEIVER_DATA);
+    end(lane);
+    commit(lane, "", 0);
+    receiver_destroy(lane->receiver);
+    lane->receiver = NULL;
+    assert_int_equal(lane->n_answers, 0);
+    root_has(&lane->fixture, 0);
+}
+
+static void test_maps_that_are_wrong_break_the_lane(void **state)
+{
+    struct lane *lane = *state;
+    struct xfer_error err;
+
+    assert_int_equal(try_meta_of_holes(lane, "a", 30, &err), RECEIVER_MAP);
+    breaks(lane, try_data(lane, "x", 1, &err), &err);
+    breaks(lane, try_map(lane, false, 3, 28, &err), &err);
+    assert_int_equal(try_map(lane, true, 3, 8, &err), RECEIVER_DATA);
+    breaks(lane, try_map(lane, false, 20, 0, &err), &err);
+    breaks(lane, try_data(lane, "123456", 6, &err), &err);
+    assert_int_equal(data_then(lane, "12345"), RECEIVER_MAP);
+    breaks(lane, try_map(lane, false, 10, 0, &err), &err);
+    breaks(lane, receiver_end(lane->receiver, &err), &err);
+    assert_true(pool_drain(lane->pool, 60));
+}
+
 static void test_metadata_with_a_wrong_number_breaks_the_lane(void **state)
 {
     struct lane *lane = *state;
@@ -1805,6 +1928,11 @@ int main(void)
         LANE_TEST(test_broken_attributes_break_the_lane),
         LANE_TEST(test_attributes_of_no_file_break_the_lane),
         LANE_TEST(test_too_many_attributes_of_unanswered_files_break_the_lane),
+        LANE_TEST(test_data_goes_where_the_maps_say),
+        LANE_TEST(test_file_of_one_hole_gets_a_receipt),
+        LANE_TEST(test_file_with_holes_that_is_given_up_leaves_nothing),
+        LANE_TEST(test_destroy_waits_for_no_large_hole),
+        LANE_TEST(test_maps_that_are_wrong_break_the_lane),
         LANE_TEST(test_metadata_with_a_wrong_number_breaks_the_lane),
         LANE_TEST(test_verdict_with_a_wrong_number_breaks_the_lane),
         LANE_TEST(test_garbage_breaks_the_lane),
