@@ -194,6 +194,7 @@ void send_free(struct send *send)
             send->next->prev = send->prev;
     }
     verify_destroy(send->verify);
+    sparse_destroy(send->sparse);
     source_free(&send->source);
     strand_destroy(send->strand);
     send_owner_release(send->owner);

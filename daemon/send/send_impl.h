@@ -17,6 +17,7 @@
 struct stream; /* one lane */
 struct opener;
 struct shaper_flow;
+struct sparse;
 struct throttle;
 struct verify;
 
@@ -62,6 +63,7 @@ struct send {
     uint64_t resumed;                       /* there already */
     uint32_t attrs_len;                     /* bytes of attributes that have left */
     struct verify *verify;                  /* between GO and START */
+    struct sparse *sparse;                  /* of a file with holes, after START */
     struct chunk *chunk;                    /* being filled by a worker */
     size_t chunk_fill;                      /* bytes of it that were there before */
     struct kept_error *why;                 /* of stopping */
@@ -179,5 +181,8 @@ int verify_run(struct verify *verify, struct source *source, struct xfer_error *
 void verify_took(struct verify *verify, XXH3_state_t *hash);
 /* The offset that leaves to the receiver all that it has. */
 uint64_t verify_all(const struct verify *verify);
+
+/* sparse.c: not while a worker is at it; NULL is fine. */
+void sparse_destroy(struct sparse *sparse);
 
 #endif

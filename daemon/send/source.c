@@ -16,6 +16,7 @@
 #include "daemon/send/source_way.h"
 #include "daemon/send/walk.h"
 #include "daemon/work/xattr.h"
+#include "proto/control_method.h"
 
 int source_init(struct source *s, const char *path, struct xfer_error *err)
 {
@@ -195,7 +196,8 @@ int source_open(struct source *s, struct xfer_error *err)
     if (s->dir ? open_in(s, err) : open_by_path(s, err))
         return -1;
     read_attrs(s);
-    if (s->st.st_size <= SOURCE_WHOLE_MAX)
+    s->holes = (s->preserve & PRESERVE_SPARSE) && s->st.st_size / 512 > s->st.st_blocks;
+    if (s->st.st_size <= SOURCE_WHOLE_MAX && !s->holes)
         return read_whole(s, err);
     (void)posix_fadvise(s->fd, 0, 0, POSIX_FADV_SEQUENTIAL);
     return 0;

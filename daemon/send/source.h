@@ -35,6 +35,7 @@ struct source {
     struct stat st;       /* as it was opened */
     unsigned char *whole; /* all st.st_size bytes, already checked; NULL for larger files */
     bool no_nowait;       /* this file system can't tell what would block */
+    bool holes;           /* it seems to have some, and they are to be preserved */
     uint32_t preserve;    /* of enum preserve: what of it is to be read as it is opened */
     struct attrs *attrs;  /* that; NULL: there are none */
     char *unsent;         /* why they could not be read, and it goes without; NULL: they could */

@@ -77,7 +77,7 @@ void stream_go(struct shaper_flow *flow)
 /* ---- disk work ---- */
 
 /* A worker is back. True: the file was aborted meanwhile, and that was all. */
-static bool came_late(struct send *send)
+bool stream_came_late(struct send *send)
 {
     if (!send->decided)
         return false;
@@ -93,7 +93,7 @@ static bool came_late(struct send *send)
 
 /* What a source that can't be read leaves at the receiver is still good; what one leaves that is
  * another file now is not. */
-static void stop_if_failed(struct send *send)
+void stream_stop_if_failed(struct send *send)
 {
     struct xfer_error err;
 
@@ -120,10 +120,10 @@ static void was_read(struct send *send)
 {
     struct chunk *chunk = send->chunk;
 
-    if (came_late(send))
+    if (stream_came_late(send))
         return;
     send->chunk = NULL;
-    stop_if_failed(send);
+    stream_stop_if_failed(send);
     if (send->stopping)
         lane_chunk_put(send->stream->lane, chunk);
     else
@@ -143,10 +143,10 @@ static void run_check(struct work *work)
 
 static void was_checked(struct send *send)
 {
-    if (came_late(send))
+    if (stream_came_late(send))
         return;
     send->checked = true;
-    stop_if_failed(send);
+    stream_stop_if_failed(send);
     stream_pump(send->stream);
 }
 
@@ -162,9 +162,9 @@ static void run_verify(struct work *work)
 
 static void was_compared(struct send *send)
 {
-    if (came_late(send))
+    if (stream_came_late(send))
         return;
-    stop_if_failed(send);
+    stream_stop_if_failed(send);
     if (!send->stopping) {
         verify_took(send->verify, send->stream->hash);
         send_progress(send); /* nothing to count, but a sign of life */
@@ -244,6 +244,8 @@ static void send_abort(struct stream *stream, struct send *send)
     /* START has to come even so. It cuts what the receiver has, unless all of it is to stay. */
     if (!send->started)
         stream_send_start(stream, send, send->keep && send->verify ? verify_all(send->verify) : 0);
+    if (send->source.holes)
+        stream_sparse_abort(stream, send);
     stream_send_verdict(stream, send);
 }
 
@@ -260,6 +262,8 @@ static bool step(struct stream *stream, struct send *send)
         return false;
     if (!send->started)
         return next_comparison(stream, send);
+    if (send->source.holes && !stream_sparse_is_over(send))
+        return stream_sparse_step(stream, send);
     if (send->offset < (uint64_t)send->source.st.st_size) {
         chunk = lane_chunk_get(stream->lane);
         return chunk && next_chunk(stream, send, chunk);

@@ -32,6 +32,15 @@ struct stream {
 
 /* stream.c: go on as far as possible. */
 void stream_pump(struct stream *stream);
+/* A worker is back. True: the file was aborted meanwhile, and that was all. */
+bool stream_came_late(struct send *send);
+/* What it was at may have failed. */
+void stream_stop_if_failed(struct send *send);
+
+/* sparse.c: of a file with holes, after START. One step: true when another may follow at once. */
+bool stream_sparse_step(struct stream *stream, struct send *send);
+bool stream_sparse_is_over(const struct send *send); /* all maps and bytes have left */
+void stream_sparse_abort(struct stream *stream, struct send *send); /* the MAP that is due */
 
 /* stream_messages.c: each says what it says and takes down that it has been said. */
 extern const struct lane_sender_events stream_lane_events;

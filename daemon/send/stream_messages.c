@@ -69,7 +69,7 @@ void stream_send_meta(struct stream *stream, struct send *send)
     meta.file_uid = st->st_uid;
     meta.file_gid = st->st_gid;
     meta.attrs_size = send->source.attrs ? send->source.attrs->len : 0;
-    meta.sparse = false;
+    meta.sparse = send->source.holes;
     meta.tree = send->tree;
     meta.overwrite = send->overwrite;
     meta.sync = send->sync;
@@ -155,6 +155,8 @@ void stream_send_verdict(struct stream *stream, struct send *send)
     if (may_be_held_back(send))
         stream->held_job = send->job;
     source_forget(&send->source);
+    sparse_destroy(send->sparse);
+    send->sparse = NULL;
     send_set_phase(send, SEND_STORING);
 }
 

@@ -37,7 +37,8 @@ static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
 static off_t hang_from, fail_from; /* reads from there on; -1: none */
 static unsigned hanging;
 static bool slow_cache = true; /* no read is answered from the page cache */
-static bool as_owner;          /* files are read with the rights of their owner */
+static uint32_t preserve;
+static bool as_owner; /* files are read with the rights of their owner */
 
 ssize_t pread(int fd, void *buf, size_t len, off_t offset)
 {
@@ -135,7 +136,11 @@ static int make_files(void **state)
 
 static int remove_files(void **state)
 {
+    char holes[128];
+
     (void)state;
+    snprintf(holes, sizeof holes, "%s/holes", dir);
+    unlink(holes);
     unlink(big_path);
     unlink(copy_path);
     unlink(small_path);
@@ -198,6 +203,7 @@ static void start_rig(unsigned lanes)
 {
     struct xfer_error err = XFER_ERROR_INIT;
 
+    preserve = PRESERVE_DEFAULT;
     memset(&rig, 0, sizeof rig);
     set_faults(-1, -1);
     slow_cache = true;
@@ -285,6 +291,7 @@ static struct outcome *start_file(const char *path, bool again, enum overwrite_m
         .uid = 1000,
         .gid = 100,
         .as_owner = as_owner,
+        .preserve = preserve,
     };
 
     rig.inside = true;
@@ -365,6 +372,180 @@ static void assert_aborted(unsigned i, enum xfer_code code, bool keep)
     assert_int_equal(lane(i)->verdict.kind, WIRE_ABORT);
     assert_int_equal(lane(i)->verdict.error.code, code);
     assert_int_equal(lane(i)->verdict.keep, keep);
+}
+
+/* ---- files with holes ---- */
+
+#define HOLES_SIZE ((size_t)3 << 20)
+
+/* Data of n pages at every other page from 1 MiB on. False: holes are not to be had here. */
+static bool make_holes(char path[128], unsigned n)
+{
+    char page[4096];
+    struct stat st;
+    int fd;
+
+    preserve = PRESERVE_DEFAULT | PRESERVE_SPARSE;
+    snprintf(path, 128, "%s/holes", dir);
+    fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+    assert_true(fd >= 0);
+    memset(page, 'p', sizeof page);
+    for (unsigned i = 0; i < n; i++)
+        assert_int_equal(pwrite(fd, page, sizeof page, (1 << 20) + 2 * 4096 * (off_t)i), 4096);
+    assert_int_equal(ftruncate(fd, (off_t)HOLES_SIZE + 2 * 4096 * (off_t)n), 0);
+    assert_int_equal(fstat(fd, &st), 0);
+    close(fd);
+    return st.st_blocks <= 8 * (blkcnt_t)n + 64;
+}
+
+static void has_whole_digest(const struct outcome *o, const char *path)
+{
+    unsigned char *bytes = malloc(o->result.size);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    XXH128_canonical_t digest;
+
+    assert_int_equal(read(fd, bytes, o->result.size), o->result.size);
+    close(fd);
+    XXH128_canonicalFromHash(&digest, XXH3_128bits(bytes, o->result.size));
+    assert_memory_equal(o->result.digest, digest.digest, sizeof digest.digest);
+    free(bytes);
+}
+
+static void holes_are_not_sent(void **state)
+{
+    struct outcome *o;
+    char path[128];
+
+    (void)state;
+    if (!make_holes(path, 3))
+        skip();
+    o = start_file(path, false, OVERWRITE_REPLACE);
+    WAIT(said(0, "MPDEV"));
+    assert_true(lane(0)->meta.sparse);
+    assert_int_equal(lane(0)->map.n, 3);
+    assert_false(lane(0)->map.more);
+    assert_int_equal(lane(0)->map.extents[1].offset, (1 << 20) + 2 * 4096);
+    assert_int_equal(lane(0)->map.extents[1].length, 4096);
+    assert_int_equal(lane(0)->data_len, 3 * 4096);
+    assert_int_equal(lane(0)->verdict.size, HOLES_SIZE + 3 * 2 * 4096);
+    fake_receipt(lane(0));
+    WAIT(o->done);
+    assert_int_equal(o->result.error.code, XFER_OK);
+    has_whole_digest(o, path);
+}
+
+static void a_file_that_is_one_hole_has_an_empty_map(void **state)
+{
+    struct outcome *o;
+    char path[128];
+
+    (void)state;
+    if (!make_holes(path, 0))
+        skip();
+    o = start_file(path, false, OVERWRITE_REPLACE);
+    WAIT(said(0, "MPEV"));
+    assert_int_equal(lane(0)->map.n, 0);
+    fake_receipt(lane(0));
+    WAIT(o->done);
+    has_whole_digest(o, path);
+}
+
+static void many_pieces_take_several_maps(void **state)
+{
+    struct outcome *o;
+    char path[128];
+
+    (void)state;
+    if (!make_holes(path, XFER_MAP_MAX + 5))
+        skip();
+    o = start_file(path, false, OVERWRITE_REPLACE);
+    WAIT(said(0, "MPDPDEV"));
+    assert_int_equal(lane(0)->map.n, 5);
+    assert_int_equal(lane(0)->data_len, (XFER_MAP_MAX + 5) * 4096);
+    fake_receipt(lane(0));
+    WAIT(o->done);
+    has_whole_digest(o, path);
+}
+
+static void a_file_without_holes_has_no_map(void **state)
+{
+    struct outcome *o;
+
+    (void)state;
+    preserve = PRESERVE_DEFAULT | PRESERVE_SPARSE;
+    o = start_file(big_path, false, OVERWRITE_REPLACE);
+    WAIT(said(0, "MDEV"));
+    assert_false(lane(0)->meta.sparse);
+    assert_big_arrived(o, 0);
+}
+
+static void who_gives_up_sends_the_map_that_is_due(void **state)
+{
+    struct outcome *o;
+    char path[128];
+
+    (void)state;
+    if (!make_holes(path, 3))
+        skip();
+    o = start_file(path, true, OVERWRITE_NEVER); /* which asks, and nobody answers */
+    WAIT(said(0, "M"));
+    cancel(o, XFER_CANCELLED, false);
+    WAIT(said(0, "MSPEV"));
+    assert_int_equal(lane(0)->map.n, 0);
+    assert_aborted(0, XFER_CANCELLED, false);
+    fake_receipt(lane(0));
+    WAIT(o->done);
+}
+
+static void who_hangs_in_a_piece_gives_up_without_another_map(void **state)
+{
+    struct outcome *o;
+    char path[128];
+
+    (void)state;
+    if (!make_holes(path, 3))
+        skip();
+    set_faults(0, -1);
+    o = start_file(path, false, OVERWRITE_REPLACE);
+    WAIT(is_hanging());
+    cancel(o, XFER_CANCELLED, false);
+    WAIT(said(0, "MPEV"));
+    assert_int_equal(lane(0)->map.n, 3);
+    fake_receipt(lane(0));
+    set_faults(-1, -1);
+    WAIT(o->done);
+    assert_int_equal(fake_free_chunks(lane(0)), XFER_RING_CHUNKS);
+}
+
+static void all_of_a_file_with_holes_may_be_there(void **state)
+{
+    struct outcome *o;
+    struct wire_go *go = calloc(1, sizeof *go);
+    unsigned char *bytes = calloc(1, HOLES_SIZE);
+    XXH128_canonical_t digest;
+    char path[128];
+
+    (void)state;
+    if (!make_holes(path, 0))
+        skip();
+    o = start_file(path, true, OVERWRITE_NEVER);
+    WAIT(said(0, "M"));
+    XXH128_canonicalFromHash(&digest, XXH3_128bits(bytes, HOLES_SIZE));
+    *go = (struct wire_go){.seq = lane(0)->meta.seq,
+                           .offer = WIRE_OFFER_STORED,
+                           .size = HOLES_SIZE,
+                           .block = XFER_RESUME_BLOCK,
+                           .n = 1};
+    memcpy(go->digests[0], digest.digest, sizeof digest.digest);
+    fake_go(lane(0), go);
+    WAIT(said(0, "MSPEV"));
+    assert_int_equal(lane(0)->start.offset, HOLES_SIZE);
+    assert_int_equal(lane(0)->map.n, 0);
+    fake_receipt(lane(0));
+    WAIT(o->done);
+    assert_int_equal(o->result.resumed, HOLES_SIZE);
+    free(bytes);
+    free(go);
 }
 
 /* ---- a file that nobody has begun before ---- */
@@ -1457,6 +1638,13 @@ static void phases_have_names(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        ONE(holes_are_not_sent),
+        ONE(a_file_that_is_one_hole_has_an_empty_map),
+        ONE(many_pieces_take_several_maps),
+        ONE(a_file_without_holes_has_no_map),
+        ONE(who_gives_up_sends_the_map_that_is_due),
+        ONE(who_hangs_in_a_piece_gives_up_without_another_map),
+        ONE(all_of_a_file_with_holes_may_be_there),
         ONE(a_file_goes_as_metadata_data_end_and_verdict),
         ONE(metadata_says_whose_file_it_is),
         ONE(a_user_as_whom_it_cannot_be_read_gets_an_error),
