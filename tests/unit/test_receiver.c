@@ -838,14 +838,15 @@ static void test_attributes_of_no_file_break_the_lane(void **state)
 static void test_too_many_attributes_of_unanswered_files_break_the_lane(void **state)
 {
     struct lane *lane = *state;
-    unsigned char *bytes = calloc(1, XFER_ATTRS_MAX);
+    static const char value[XFER_ATTR_VALUE_MAX];
+    unsigned char *bytes = malloc(XFER_ATTRS_MAX);
     struct attrs_writer w = {.buf = bytes, .size = XFER_ATTRS_MAX};
     struct xfer_error err;
     char name[16];
 
     for (unsigned i = 0; i < 8; i++) {
         snprintf(name, sizeof name, "user.%u", i);
-        assert_int_equal(attrs_put(&w, name, bytes, XFER_ATTRS_MAX / 8 - 12), 0);
+        assert_int_equal(attrs_put(&w, name, value, XFER_ATTRS_MAX / 8 - 12), 0);
     }
     for (unsigned n = 0; n < XFER_ATTRS_LANE_MAX / XFER_ATTRS_MAX; n++) {
         assert_int_equal(try_meta_with(lane, "a", XFER_ATTRS_MAX, &err), RECEIVER_ATTRS);
