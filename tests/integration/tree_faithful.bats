@@ -26,8 +26,9 @@ need_root() { [ "$(id -u)" -eq 0 ] || skip 'needs root'; }
         make_tree $seed
         sent "$T/$seed" --preserve=all
         same --all "$T/$seed" $seed
-        [ "$(told '.state, .files_failed, .preserve')" ]
-        [ "$(told .files_total)" -eq "$(jq '.files + .links' "$T/made")" ]
+        [ "$(told '[.state, .files_failed] | join(" ")')" = 'done 0' ]
+        [ "$(told .files_total)" -eq "$(jq '.files + .links + .special' "$T/made")" ]
+        [ "$(told .files_skipped)" -eq "$(jq .special "$T/made")" ]
         [ "$(told '[.warnings[].path | select(startswith("special/") | not)] | length')" -eq 0 ]
     done
     no_leftovers
@@ -52,7 +53,7 @@ need_root() { [ "$(id -u)" -eq 0 ] || skip 'needs root'; }
     done
     # rsync tells of the rest that it is not there
     [ -z "$(find "$ROOT/mode,times,links" -uid +0)" ]
-    run getfattr -dR "$ROOT/mode,times,links"
+    run --separate-stderr getfattr -dhR "$ROOT/mode,times,links"
     [ -z "$output" ]
     [ -z "$(find "$ROOT/mode,times,acl" -perm /6000)" ]
     [ -n "$(find "$ROOT/mode,times,owner" -perm /6000)" ]
