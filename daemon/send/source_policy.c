@@ -347,6 +347,17 @@ static int check_found(struct source_policy *p, const struct look *look, const c
     return 0;
 }
 
+/* It was there a moment ago. What has its name now is for another attempt to look at. */
+static int fail_gone(const struct stat *st, const char *path, struct xfer_error *err)
+{
+    struct stat now;
+
+    if (stat(path, &now) || (now.st_dev == st->st_dev && now.st_ino == st->st_ino))
+        return policy_fail(ENOENT, path, err);
+    error_set(err, XFER_SOURCE_CHANGED, "%s: was replaced while it was being opened", path);
+    return error_about(err, XFER_SIDE_SENDER, path);
+}
+
 /* Where it is not, source.roots tells nothing of it. */
 static int check_place(struct source_policy *p, struct look *look, int fd, const struct stat *st,
                        const char *path, struct source_policy_place *place, struct xfer_error *err)
@@ -357,7 +368,7 @@ static int check_place(struct source_policy *p, struct look *look, int fd, const
     case PLACE_FOUND:
         break;
     case PLACE_GONE:
-        return policy_fail(ENOENT, path, err);
+        return fail_gone(st, path, err);
     case PLACE_MOVED:
         error_set(err, XFER_SOURCE_CHANGED, "%s: was moved while it was being opened", path);
         return error_about(err, XFER_SIDE_SENDER, path);

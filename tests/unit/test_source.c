@@ -580,6 +580,33 @@ static void a_name_that_is_swapped_after_the_look_does_not_matter(void **state)
     use_own();
     make("f", "mine");
     between = swap_for_own;
+    assert_int_equal(outcome(in_top("f"), contents, &err), XFER_SOURCE_CHANGED);
+    assert_refused(in_top("f")); /* by the next attempt */
+}
+
+static void remove_it(void)
+{
+    assert_int_equal(unlink(in_top("f")), 0);
+}
+
+static void replace_it(void)
+{
+    make("g", "new");
+    assert_int_equal(rename(in_top("g"), in_top("f")), 0);
+}
+
+static void a_file_that_is_replaced_after_the_look_is_not_told_as_missing(void **state)
+{
+    struct xfer_error err;
+    char contents[64];
+
+    (void)state;
+    allow("/");
+    make("f", "old");
+    between = replace_it;
+    assert_int_equal(outcome(in_top("f"), contents, &err), XFER_SOURCE_CHANGED);
+    assert_sent(in_top("f"), "new");
+    between = remove_it;
     assert_int_equal(outcome(in_top("f"), contents, &err), XFER_NO_SUCH_FILE);
 }
 
@@ -1060,6 +1087,7 @@ int main(void)
         TEST(the_configuration_is_never_sent),
         TEST(state_and_runtime_are_never_sent_but_what_was_received_is),
         TEST(a_name_that_is_swapped_after_the_look_does_not_matter),
+        TEST(a_file_that_is_replaced_after_the_look_is_not_told_as_missing),
         TEST(a_link_that_is_put_in_place_after_the_look_is_not_followed),
         TEST(a_directory_that_is_swapped_after_the_look_does_not_matter),
         TEST(proc_mounted_elsewhere_is_refused),
