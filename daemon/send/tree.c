@@ -20,7 +20,8 @@
 #include "daemon/send/tree_impl.h"
 #include "daemon/work/xattr.h"
 
-#define TREES_MAX   32   /* at once */
+#define TREES_MAX \
+    (4 * XFER_TREES_MAX) /* at once, those that hang and are over for their jobs included */
 #define WAITING_MAX 1024 /* entries that the walk finds ahead */
 
 /* ---- its memory ---- */

@@ -8,7 +8,7 @@
 #include "daemon/send/tree_impl.h"
 
 /* Files are begun together, so that a worker that is woken has several to open. */
-#define TOGETHER 16
+#define TOGETHER 32
 
 void tree_ready(struct tree *t, struct tree_entry *e)
 {
@@ -194,12 +194,13 @@ static void start(struct tree *t, struct tree_entry *e)
 
 void tree_start_ready(struct tree *t)
 {
-    unsigned room;
+    unsigned room, enough;
 
     if (!t->ready.first)
         return;
     room = sender_tree_room(t->sender, t->n_ahead);
-    if (room < TOGETHER && t->n_ahead > TOGETHER)
+    enough = (room + t->n_ahead) / 2;
+    if (room < (enough < TOGETHER ? enough : TOGETHER))
         return;
     for (; room > 0 && t->ready.first && !t->stopping; room--)
         start(t, tree_list_take(&t->ready));
