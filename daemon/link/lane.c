@@ -156,9 +156,14 @@ void lane_send_map(struct lane *lane, const void *msg, size_t len)
     lane_send_message(lane, WIRE_TAG_MAP, msg, len);
 }
 
-void lane_send_end(struct lane *lane)
+void lane_send_end(struct lane *lane, struct chunk *unused)
 {
-    lane_send_message(lane, WIRE_TAG_DATA, NULL, 0);
+    if (!unused) {
+        lane_send_message(lane, WIRE_TAG_DATA, NULL, 0);
+        return;
+    }
+    unused->len = 0;
+    lane_send_chunk(lane, unused);
 }
 
 void lane_send_verdict(struct lane *lane, const void *msg, size_t len)

@@ -42,7 +42,9 @@ void lane_send_chunk(struct lane *lane,
 void lane_send_attrs(struct lane *lane, const void *msg, size_t len);
 void lane_send_start(struct lane *lane, const void *msg, size_t len);
 void lane_send_map(struct lane *lane, const void *msg, size_t len);
-void lane_send_end(struct lane *lane);
+/* unused: a chunk that comes back when the other side has taken the end; else NULL. Of a file
+ * without data that is all that keeps its sender from running ahead. */
+void lane_send_end(struct lane *lane, struct chunk *unused);
 void lane_send_verdict(struct lane *lane, const void *msg, size_t len);
 
 /* chunk_free is called from the next poll, whatever there is: for what must not happen inside the

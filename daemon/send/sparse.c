@@ -273,6 +273,7 @@ static void was_filled(struct send *send)
     } else {
         take_over(send);
         lane_send_chunk(send->stream->lane, chunk);
+        send->stream->backed = true;
         send_progress(send);
     }
     stream_pump(send->stream);

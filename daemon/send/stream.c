@@ -272,6 +272,11 @@ static bool step(struct stream *stream, struct send *send)
         send_work(send, run_check, was_checked);
         return false;
     }
+    if (!stream->backed) {
+        stream->unused = lane_chunk_get(stream->lane);
+        if (!stream->unused)
+            return false;
+    }
     stream_send_verdict(stream, send);
     return true;
 }

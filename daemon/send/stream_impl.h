@@ -25,6 +25,8 @@ struct stream {
     unsigned lent;        /* chunks that workers hold which hang in aborted files */
     uint64_t last_seq;
     uint64_t held_job;     /* of which files may be held back at the receiver; 0: none are */
+    bool backed;           /* a chunk of the current file has left */
+    struct chunk *unused;  /* else one that goes with its end */
     bool barrier;          /* one is on its way */
     bool barrier_is_short; /* another is asked for behind it */
     bool pumping;

@@ -86,6 +86,7 @@ void stream_send_meta(struct stream *stream, struct send *send)
     if (send->kind == WIRE_KIND_BARRIER)
         stream->held_job = 0;
     XXH3_128bits_reset(stream->hash);
+    stream->backed = false;
     stream->current = send;
     stream->slow += send_is_slow(send);
     throttle_begin(stream->throttle, &stream->flow, send->bandwidth, send->rate);
@@ -107,6 +108,7 @@ void stream_send_chunk(struct stream *stream, struct send *send, struct chunk *c
     XXH3_128bits_update(stream->hash, chunk->data, len);
     send->offset += len;
     lane_send_chunk(stream->lane, chunk);
+    stream->backed = true;
     send_progress(send);
 }
 
@@ -132,7 +134,8 @@ static void send_verdict(struct stream *stream, struct send *send)
     verdict.error = (struct xfer_error)XFER_ERROR_INIT;
     if (send->stopping)
         kept_error_get(send->why, &verdict.error);
-    lane_send_end(stream->lane);
+    lane_send_end(stream->lane, stream->unused);
+    stream->unused = NULL;
     lane_send_verdict(stream->lane, msg, wire_verdict_encode(&verdict, msg));
 }
 

@@ -279,7 +279,7 @@ static void play_order(void)
     send_chunk('p', 1);
     lane_send_map(play.lane, memset(big, 'd', sizeof big), sizeof big);
     send_chunk('d', 1);
-    lane_send_end(play.lane);
+    lane_send_end(play.lane, NULL);
     lane_send_verdict(play.lane, memset(big, 'v', sizeof big), sizeof big);
 }
 
@@ -300,7 +300,7 @@ static void on_pong(void *user, double round_trip)
     tell("%u chunks have left", play.sent);
     play.scenario = "slow, but on its way again";
     link_send_forget(play.link, &job, 1);
-    lane_send_end(play.lane);
+    lane_send_end(play.lane, NULL);
     lane_send_verdict(play.lane, "v", 1);
 }
 

@@ -128,8 +128,12 @@ void lane_send_chunk(struct lane *lane, struct chunk *chunk)
     fake_said(lane, 'D');
 }
 
-void lane_send_end(struct lane *lane)
+void lane_send_end(struct lane *lane, struct chunk *unused)
 {
+    if (unused) {
+        unused->next = lane->leaving;
+        lane->leaving = unused;
+    }
     fake_said(lane, 'E');
 }
 

@@ -260,9 +260,12 @@ void lane_send_chunk(struct lane *lane, struct chunk *chunk)
     lane->leaving = chunk;
 }
 
-void lane_send_end(struct lane *lane)
+void lane_send_end(struct lane *lane, struct chunk *unused)
 {
-    (void)lane;
+    if (!unused)
+        return;
+    unused->next = lane->leaving;
+    lane->leaving = unused;
 }
 
 static inline void fake_due_error(struct due *due, const struct xfer_error *err)

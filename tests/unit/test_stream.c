@@ -1465,6 +1465,22 @@ static void what_is_no_file_goes_without_being_opened(void **state)
     assert_int_equal(o->result.error.code, XFER_OK);
 }
 
+static void what_has_no_data_does_not_run_ahead_of_the_receiver(void **state)
+{
+    struct stat st = {.st_mode = S_IFDIR | 0755};
+    char all[3 * XFER_RING_CHUNKS + 4] = "";
+
+    (void)state;
+    for (int i = 0; i <= XFER_RING_CHUNKS; i++)
+        start_request((struct send_request){.kind = WIRE_KIND_DIRECTORY, .st = &st});
+    for (int i = 0; i < XFER_RING_CHUNKS; i++)
+        strcat(all, "MEV");
+    strcat(all, "M");
+    assert_true(said(0, all)); /* the end of the last waits until an earlier one was taken */
+    strcat(all, "EV");
+    WAIT(said(0, all));
+}
+
 static void links_have_targets(void **state)
 {
     struct stat st = {.st_mode = S_IFLNK | 0777, .st_size = 2};
@@ -1701,6 +1717,7 @@ int main(void)
         THREE(a_lane_with_a_read_that_hangs_is_avoided),
         ONE(large_files_that_wait_take_no_room),
         ONE(what_is_no_file_goes_without_being_opened),
+        ONE(what_has_no_data_does_not_run_ahead_of_the_receiver),
         ONE(links_have_targets),
         THREE(directories_keep_their_order),
         ONE(a_receipt_may_tell_of_warnings_and_that_nothing_changed),
