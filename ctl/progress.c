@@ -61,7 +61,7 @@ size_t progress_format(const struct progress_state *s, size_t width, char *out, 
 {
     double fraction = fraction_done(s);
     char done[24], total[24], rate[24], eta[32], jobs[64] = "", files[80] = "";
-    char tail[256];
+    char tail[384];
     size_t used, bar = 0;
 
     units_format_size(s->bytes_done, done, sizeof(done));
