@@ -7,6 +7,7 @@
 #include "proto/filter.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,6 +32,7 @@ struct rule {
 };
 
 struct filter {
+    atomic_uint shares;
     size_t n;
     struct rule rules[];
 };
@@ -181,6 +183,7 @@ struct filter *filter_create(const char *const *rules, size_t n, struct xfer_err
         error_set_errno(err, ENOMEM, "filter rules");
         return NULL;
     }
+    atomic_init(&f->shares, 1);
     for (; f->n < n; f->n++) {
         if (parse_rule(&f->rules[f->n], rules[f->n], err)) {
             filter_destroy(f);
@@ -190,9 +193,18 @@ struct filter *filter_create(const char *const *rules, size_t n, struct xfer_err
     return f;
 }
 
+struct filter *filter_share(const struct filter *f)
+{
+    struct filter *shared = (struct filter *)f; /* but for the count it never changes */
+
+    if (shared)
+        atomic_fetch_add(&shared->shares, 1);
+    return shared;
+}
+
 void filter_destroy(struct filter *f)
 {
-    if (!f)
+    if (!f || atomic_fetch_sub(&f->shares, 1) > 1)
         return;
     for (size_t i = 0; i < f->n; i++) {
         free(f->rules[i].literal);

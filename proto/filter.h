@@ -20,7 +20,9 @@ struct filter;
 /* n rules, 0 .. XFER_FILTER_RULES_MAX, of XFER_FILTER_SIZE bytes together. NULL:
  * XFER_INVALID_PARAMS with the rule and what is wrong with it, XFER_NO_RESOURCES. */
 struct filter *filter_create(const char *const *rules, size_t n, struct xfer_error *err);
-void filter_destroy(struct filter *f); /* NULL is fine */
+/* One more who destroys it; NULL is fine. On any thread. */
+struct filter *filter_share(const struct filter *f);
+void filter_destroy(struct filter *f); /* the last one frees; NULL is fine */
 
 /* Is it to be sent? path: relative to the top of the tree, no leading or trailing '/'; f NULL: yes.
  * That the directories above it are is for the caller to know. Thread-safe. */

@@ -449,7 +449,7 @@ static void drop_runs(struct list *runs)
         list_remove(&run->link);
         if (run->job)
             run->job->schedule.run = run->job->schedule.stuck = NULL;
-        free(run); /* not its filter: a worker may still be at it, and all is about to end */
+        run_free(run);
     }
 }
 

@@ -79,6 +79,7 @@ static void free_walk(struct walk *w)
     identity_destroy(w->who);
     if (w->spare)
         walk_entry_free(w->spare);
+    filter_destroy(w->filter);
     free(w->list_path);
     free(w->dest);
     free(w->source);
@@ -205,7 +206,7 @@ static int take_options(struct walk *w, const struct walk_options *o, struct xfe
     w->source_len = strlen(w->source);
     while (w->source_len > 0 && w->source[w->source_len - 1] == '/')
         w->source_len--;
-    w->filter = o->filter;
+    w->filter = filter_share(o->filter);
     w->one_file_system = o->one_file_system;
     w->preserve = o->preserve;
     w->hash_files = o->hash_files;

@@ -70,7 +70,7 @@ struct walk_options {
     const char *source;           /* absolute; links on the way and at its end are followed */
     struct source_policy *policy; /* shared, see source_policy.h; NULL: everything may be sent */
     const struct identity *who;   /* as whom it is read, copied; NULL: as the daemon */
-    const struct filter *filter;  /* borrowed for the whole life of the walk; NULL: everything */
+    const struct filter *filter;  /* shared; NULL: everything */
     const char *dest; /* where it goes beneath the receiving root: a tree is not sent into itself;
                          NULL: elsewhere */
     bool one_file_system; /* other file systems' directories are told, but not their content */

@@ -55,7 +55,7 @@ struct walk {
     size_t source_len; /* without '/' at its end */
     struct source_policy *policy;
     struct identity *who;
-    const struct filter *filter;
+    struct filter *filter; /* shared */
     bool one_file_system, hash_files;
     uint32_t preserve;
     char *list_path;
