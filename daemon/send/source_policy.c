@@ -331,9 +331,9 @@ static int check_kind(struct source_policy *p, int fd, const struct stat *st, co
         return policy_fail(errno, path, err);
     if (kernels || source_place_beneath(real, "/proc") || source_place_beneath(real, "/sys") ||
         is_in_dev(p, real, st))
-        return policy_refuse(p, path, "lies in /proc, /sys, /dev or the like", err);
+        return policy_refuse(p, path, POLICY_KERNELS, err);
     if (is_own_file(p, st))
-        return policy_refuse(p, path, "is a file of xferd itself", err);
+        return policy_refuse(p, path, POLICY_OWN, err);
     return 0;
 }
 
@@ -343,7 +343,7 @@ static int check_found(struct source_policy *p, const struct look *look, const c
     if (!look->roots->all && !look->in_root)
         return refuse_outside(p, path, err);
     if (look->own || look->in_runtime || (look->in_state && !look->in_store))
-        return policy_refuse(p, path, "is a file of xferd itself", err);
+        return policy_refuse(p, path, POLICY_OWN, err);
     return 0;
 }
 

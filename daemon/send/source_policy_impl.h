@@ -14,6 +14,10 @@
 #define SHARED_PREFIX "xferd-" /* of where daemons keep in /dev/shm what their ranks share */
 #define OWN_PREFIX    ".xfer"  /* of what the receiver keeps for itself beneath its root */
 
+/* why something is refused */
+#define POLICY_OWN     "is a file of xferd itself"
+#define POLICY_KERNELS "lies in /proc, /sys, /dev or the like"
+
 struct roots;
 
 struct node {

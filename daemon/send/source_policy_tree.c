@@ -14,9 +14,6 @@
 #include "daemon/send/source_policy_impl.h"
 #include "daemon/work/identity.h"
 
-#define OWN     "is a file of xferd itself"
-#define KERNELS "lies in /proc, /sys, /dev or the like"
-
 static bool begins(const char *name, const char *with)
 {
     return with && with[0] && strncmp(name, with, strlen(with)) == 0;
@@ -51,8 +48,8 @@ int source_policy_check_in(const struct source_policy *p, const struct source_po
     if (!p)
         return 0;
     if (is_in_dev(p, in, st))
-        return policy_refuse(p, path, KERNELS, err);
-    return is_own(p, in, name, st) ? policy_refuse(p, path, OWN, err) : 0;
+        return policy_refuse(p, path, POLICY_KERNELS, err);
+    return is_own(p, in, name, st) ? policy_refuse(p, path, POLICY_OWN, err) : 0;
 }
 
 static int check_kernels(const struct source_policy *p, int fd, const char *path,
@@ -62,7 +59,7 @@ static int check_kernels(const struct source_policy *p, int fd, const char *path
 
     if (kernels < 0)
         return policy_fail(errno, path, err);
-    return kernels ? policy_refuse(p, path, KERNELS, err) : 0;
+    return kernels ? policy_refuse(p, path, POLICY_KERNELS, err) : 0;
 }
 
 int source_policy_enter(const struct source_policy *p, const struct source_policy_place *in,
