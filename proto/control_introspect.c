@@ -50,17 +50,6 @@ static bool append_string(cJSON *array, const char *s)
     return item && cJSON_AddItemToArray(array, item);
 }
 
-static cJSON *append_object(cJSON *array)
-{
-    cJSON *item = cJSON_CreateObject();
-
-    if (!item || !cJSON_AddItemToArray(array, item)) {
-        cJSON_Delete(item);
-        return NULL;
-    }
-    return item;
-}
-
 /* One feature for each parameter of transfer.submit, since these are what grows. */
 static bool add_features(cJSON *object)
 {
@@ -96,7 +85,7 @@ char *control_hello_encode(const struct control_hello *hello)
     cJSON *ranks = ok ? cJSON_AddArrayToObject(object, "ranks") : NULL;
     ok = ranks != NULL;
     for (int i = 0; ok && i < hello->n_ranks; i++)
-        ok = json_add_fields(append_object(ranks), &rank_fields, &hello->ranks[i]);
+        ok = json_add_fields(json_append_object(ranks), &rank_fields, &hello->ranks[i]);
     return json_finish(object, ok && add_features(object) && add_limits(object, hello));
 }
 
@@ -108,7 +97,7 @@ char *control_list_methods_encode(void)
 
     for (int id = 0; ok && id < METHOD_COUNT; id++) {
         const struct method_spec *m = method_get((enum method_id)id);
-        cJSON *item = append_object(array);
+        cJSON *item = json_append_object(array);
 
         ok = json_add_text(item, "name", m->name) && json_add_text(item, "summary", m->summary);
     }
@@ -170,7 +159,7 @@ char *control_describe_encode(const struct method_spec *method)
     ok = array != NULL;
     for (size_t i = 0; ok && i < method->n_params; i++) {
         const struct param_spec *spec = &method->params[i];
-        cJSON *item = append_object(array);
+        cJSON *item = json_append_object(array);
 
         ok = json_add_text(item, "name", spec->name) &&
              json_add_text(item, "type", type_names[spec->type]) &&

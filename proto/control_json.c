@@ -148,6 +148,17 @@ bool json_add_path(cJSON *object, const char *name, const char *path)
     return ok;
 }
 
+cJSON *json_append_object(cJSON *array)
+{
+    cJSON *item = cJSON_CreateObject();
+
+    if (!item || !cJSON_AddItemToArray(array, item)) {
+        cJSON_Delete(item);
+        return NULL;
+    }
+    return item;
+}
+
 bool json_add_strings(cJSON *object, const char *name, const struct control_strings *s)
 {
     bool b64 = false;

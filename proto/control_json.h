@@ -45,6 +45,8 @@ bool json_add_text(struct cJSON *object, const char *name, const char *text);
 bool json_add_path(struct cJSON *object, const char *name, const char *path);
 /* An array: NAME where all are UTF-8, else NAME_b64. */
 bool json_add_strings(struct cJSON *object, const char *name, const struct control_strings *s);
+/* A new object at the end of the array, which owns it. NULL: no memory. */
+struct cJSON *json_append_object(struct cJSON *array);
 
 enum json_kind {
     JSON_INT64,          /* int64_t */

@@ -70,17 +70,6 @@ void control_plan_free(struct control_plan *plan)
 
 /* ---- to JSON ---- */
 
-static cJSON *append_object(cJSON *array)
-{
-    cJSON *item = cJSON_CreateObject();
-
-    if (!item || !cJSON_AddItemToArray(array, item)) {
-        cJSON_Delete(item);
-        return NULL;
-    }
-    return item;
-}
-
 static bool add_reason(cJSON *object, const struct control_note *note)
 {
     const char *side = error_side_name(note->side);
@@ -97,7 +86,7 @@ bool notes_add(cJSON *object, const char *name, const struct control_notes *note
     bool ok = array != NULL;
 
     for (size_t i = 0; ok && i < notes->n; i++) {
-        cJSON *item = append_object(array);
+        cJSON *item = json_append_object(array);
 
         ok = item && add_reason(item, &notes->list[i]);
     }
@@ -112,7 +101,7 @@ char *control_notes_encode(const struct control_notes *notes)
 
     for (size_t i = 0; ok && i < notes->n; i++) {
         const struct control_note *note = &notes->list[i];
-        cJSON *item = append_object(array);
+        cJSON *item = json_append_object(array);
 
         ok = item && json_add_fields(item, &note_fields, note) &&
              json_add_text(item, "kind", note->warning ? "warning" : "error") &&
@@ -128,7 +117,7 @@ char *control_plan_encode(const struct control_plan *plan)
     bool ok = array != NULL;
 
     for (size_t i = 0; ok && i < plan->n; i++) {
-        cJSON *item = append_object(array);
+        cJSON *item = json_append_object(array);
 
         ok = item && json_add_fields(item, &entry_fields, &plan->list[i]);
     }
