@@ -11,7 +11,6 @@
 #include <sys/stat.h>
 #include <sys/types.h>
 #include <time.h>
-#include <xxhash.h>
 
 #include "daemon/receive/store_batch.h"
 #include "daemon/receive/store_impl.h"
@@ -19,6 +18,7 @@
 #include "daemon/receive/store_temp.h"
 #include "daemon/work/identity.h"
 #include "proto/attrs.h"
+#include "proto/xxh.h"
 
 struct store_offer { /* from store_ask() to store_start() */
     enum wire_offer kind;

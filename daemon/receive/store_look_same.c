@@ -11,10 +11,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include <xxhash.h>
 
 #include "daemon/receive/store_meta.h"
 #include "daemon/work/xattr.h"
+#include "proto/xxh.h"
 
 /* A file system may keep less of a time than was set. */
 static bool same_time(const struct timespec *there, const struct wire_look_entry *e)

@@ -6,13 +6,12 @@
 #ifndef XFER_DAEMON_SEND_SEND_IMPL_H
 #define XFER_DAEMON_SEND_SEND_IMPL_H
 
-#include <xxhash.h>
-
 #include "daemon/send/kept.h"
 #include "daemon/send/sender.h"
 #include "daemon/send/source.h"
 #include "daemon/work/identity.h"
 #include "proto/wire.h"
+#include "proto/xxh.h"
 
 struct stream; /* one lane */
 struct opener;

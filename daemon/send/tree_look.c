@@ -6,9 +6,9 @@
  */
 #include <stdio.h>
 #include <string.h>
-#include <xxhash.h>
 
 #include "daemon/send/tree_impl.h"
+#include "proto/xxh.h"
 
 /* ---- what must be asked ---- */
 
