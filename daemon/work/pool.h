@@ -40,14 +40,16 @@ void pool_destroy(struct pool *pool);
  * is stuck. Threads stay. */
 bool pool_drain(struct pool *pool, double seconds);
 
-/* Call the done()s that are due now, without a round through the loop: for a loop that polls hot.
- * Costs next to nothing when there are none. How many were called. */
+/* Without a round through the loop: have what was submitted run, and call the done()s that are due
+ * now. Costs next to nothing when there are none. How many were called. */
 unsigned pool_poll(struct pool *pool);
 
 struct strand *strand_create(struct pool *pool); /* NULL: no memory */
 void strand_destroy(
     struct strand *strand); /* only when none of its works is outstanding; NULL is fine */
 
+/* It is run when the loop's turn ends, so that what is submitted together wakes a worker once. On
+ * the loop's thread. */
 void strand_submit(struct strand *strand, struct work *work);
 
 /* Works submitted and not yet done(). */

@@ -214,6 +214,7 @@ static void test_strands_run_side_by_side(void **state)
         items[i] = (struct item){.work = {item_run, item_done, NULL, NULL}, .gate = &gate};
         strand_submit(s[i], &items[i].work);
     }
+    pool_poll(f->pool);
     gate_await(&gate, 4);
     gate_open(&gate);
     assert_true(pool_drain(f->pool, 60));
@@ -235,6 +236,7 @@ static void test_a_stuck_work_holds_one_thread_only(void **state)
 
     strand_submit(stuck, &first.work);
     strand_submit(stuck, &behind.work);
+    pool_poll(f->pool);
     gate_await(&gate, 1);
     for (i = 0; i < MANY; i++) {
         items[i] = (struct item){
@@ -249,6 +251,26 @@ static void test_a_stuck_work_holds_one_thread_only(void **state)
     strand_destroy(stuck);
     strand_destroy(other);
     free(items);
+}
+
+static void test_a_stuck_work_hides_none_that_is_done(void **state)
+{
+    struct fixture *f = *state;
+    struct gate gate = GATE_INIT;
+    struct strand *s = strand_create(f->pool);
+    unsigned ran[1], done[1];
+    struct record record = {ran, done, 0, 0};
+    struct item before = {.work = {item_run, item_done, NULL, NULL}, .record = &record};
+    struct item stuck = {.work = {item_run, item_done, NULL, NULL}, .gate = &gate};
+
+    strand_submit(s, &before.work);
+    strand_submit(s, &stuck.work);
+    while (record.n_done == 0)
+        ev_run(f->loop, EVRUN_ONCE);
+    assert_int_equal(strand_outstanding(s), 1);
+    gate_open(&gate);
+    assert_true(pool_drain(f->pool, 60));
+    strand_destroy(s);
 }
 
 static void test_more_strands_than_threads_all_get_their_turn(void **state)
@@ -270,6 +292,7 @@ static void test_more_strands_than_threads_all_get_their_turn(void **state)
         strand_submit(a, &items[i].work);
     }
     strand_submit(b, &last.work);
+    pool_poll(f->pool);
     gate_open(&gate);
     assert_true(pool_drain(f->pool, 60));
     for (n_before = 0; ran[n_before] != MANY; n_before++)
@@ -288,6 +311,7 @@ static void test_drain_gives_up_on_what_is_stuck(void **state)
     struct item item = {.work = {item_run, item_done, NULL, NULL}, .gate = &gate};
 
     strand_submit(s, &item.work);
+    pool_poll(f->pool);
     gate_await(&gate, 1);
     assert_false(pool_drain(f->pool, 0.02));
     assert_false(pool_drain(f->pool, 0));
@@ -439,6 +463,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_each_strand_keeps_its_order, setup, teardown),
         cmocka_unit_test_setup_teardown(test_strands_run_side_by_side, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_stuck_work_holds_one_thread_only, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a_stuck_work_hides_none_that_is_done, setup, teardown),
         cmocka_unit_test_setup_teardown(test_more_strands_than_threads_all_get_their_turn,
                                         setup_one_thread, teardown),
         cmocka_unit_test_setup_teardown(test_drain_gives_up_on_what_is_stuck, setup, teardown),

@@ -471,6 +471,7 @@ static void a_directory_that_hangs_holds_nobody_up(void **state)
     wait_released = released[0];
     atomic_store(&hangs, true);
     w = start(&o, 100);
+    pool_poll(pool);
     assert_int_equal(read(hanging[0], &byte, 1), 1);
     walk_destroy(w);
     assert_false(pool_drain(pool, 0));
