@@ -69,8 +69,6 @@ static void begin_run(struct work *work)
         else
             in->file = store_begin(in->store, &meta, &err);
     }
-    free(in->meta);
-    in->meta = NULL;
     in->begin_failed = in->file == NULL;
     if (in->file != NULL)
         store_stop_by(in->file, &in->given_up, in->stopped);
@@ -239,6 +237,7 @@ struct incoming *incoming_create(struct store *store, struct store_batch *batch,
 void incoming_free(struct incoming *in)
 {
     free(in->go);
+    free(in->held);
     free(in->meta);
     free(in->attrs);
     free(in->stored_path);
@@ -270,6 +269,33 @@ struct write *incoming_write(struct incoming *in, void *chunk, const void *data,
         *write = (struct write){
             .work = {.run = write_run}, .incoming = in, .chunk = chunk, .data = data, .len = len};
     return write;
+}
+
+struct write *incoming_write_copy(struct incoming *in, const void *data, size_t len)
+{
+    struct write *write = malloc(sizeof *write + len);
+
+    if (write == NULL)
+        return NULL;
+    *write =
+        (struct write){.work = {.run = write_run}, .incoming = in, .data = write->copy, .len = len};
+    memcpy(write->copy, data, len);
+    return write;
+}
+
+static void all_run(struct work *work)
+{
+    struct incoming *in = (struct incoming *)((char *)work - offsetof(struct incoming, end));
+
+    begin_run(&in->begin);
+    if (in->held != NULL)
+        write_run(&in->held->work);
+    end_run(work);
+}
+
+void incoming_do_at_once(struct incoming *in)
+{
+    in->end.run = all_run;
 }
 
 int incoming_add_map(struct incoming *in, const struct wire_map *map, struct xfer_error *err)

@@ -52,6 +52,7 @@ struct incoming {
     bool unstarted;                  /* START has come, the work "start" is still to be submitted */
     bool refused;                    /* a refusal was sent: data is dropped */
     bool too_much;                   /* more came than META had said */
+    uint32_t copied;                 /* bytes of it that the receiver has copied */
     bool ended;                      /* the verdict has come: a refusal would be too late */
     bool last; /* of its batch: nothing that is to join it can come before it is committed */
     struct write *held;
@@ -81,7 +82,7 @@ struct incoming {
     char *stored_path;     /* the same; NULL: META's */
     struct failure *error; /* strand, then its done()s; NULL: none. Not changed after it was set */
     struct store_file *file; /* strand; NULL before it is begun, when it failed or is held */
-    void *meta;              /* strand; the message, freed by "begin" */
+    void *meta;              /* strand; the message, freed after "end" */
     size_t meta_len;
     char path[]; /* META's */
 };
@@ -89,10 +90,11 @@ struct incoming {
 struct write {
     struct work work;
     struct incoming *incoming;
-    void *chunk;
+    void *chunk; /* NULL: data is a copy, behind this */
     const void *data;
     size_t len;
     bool failed; /* it was this write that failed */
+    unsigned char copy[];
 };
 
 struct map {
@@ -110,7 +112,13 @@ struct incoming *incoming_create(struct store *store, struct store_batch *batch,
                                  size_t len, struct xfer_error *err);
 void incoming_free(struct incoming *in); /* the struct, when its file is NULL */
 
+/* A chunk that is to be written, or a copy of it. NULL: no memory. */
 struct write *incoming_write(struct incoming *in, void *chunk, const void *data, size_t len);
+struct write *incoming_write_copy(struct incoming *in, const void *data, size_t len);
+
+/* All that is to be done with a file that has come as a whole, its held write included, in the one
+ * work "end". */
+void incoming_do_at_once(struct incoming *in);
 
 /* A map: takes down what data is to follow. 0; -1: broken. */
 int incoming_add_map(struct incoming *in, const struct wire_map *map, struct xfer_error *err);

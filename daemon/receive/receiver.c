@@ -12,7 +12,8 @@
  *
  * A small file's begin and its first chunk are held back until its verdict or a second chunk has
  * come, so that the file costs one wake-up of a worker instead of three. One chunk at most is held,
- * which any ring can spare.
+ * which any ring can spare. One that comes in a single chunk is copied, as long as not too much is,
+ * and is one work: so the ring is free at once, and what wakes up once finds many files to do.
  *
  * A file that asks begins at once. What START says is done on the disk only when data or a verdict
  * to store it follows: a sender that gives up starts at 0, and what is here of the file must not be
@@ -29,6 +30,8 @@
 
 /* Files of that size or less are held back. */
 #define HOLD_MAX (64 * 1024)
+/* Bytes of them that are copied, of a lane. */
+#define COPIES_MAX (256 << 10)
 
 #define BATCH_SECONDS 1.0 /* a silent sender may wait for receipts */
 
@@ -52,6 +55,7 @@ struct receiver {
     uint64_t last_seq;
     unsigned unfinished;
     uint32_t attrs_bytes; /* of attributes of these */
+    uint32_t copied;      /* bytes of these, from the ring */
     bool closing;         /* nobody is there to be answered */
     atomic_bool stopped;  /* the same, for works that take long */
     struct store_batch *batch;
@@ -148,7 +152,7 @@ static void write_done(struct work *work)
     struct write *write = (struct write *)work;
     struct receiver *r = write->incoming->receiver;
 
-    if (!r->closing)
+    if (!r->closing && write->chunk != NULL)
         r->out.release(r->user, write->chunk);
     if (write->failed)
         refuse_failed(write->incoming);
@@ -170,6 +174,13 @@ static void end_done(struct work *work)
     struct receiver *r = in->receiver;
     bool committed = in->committed;
 
+    r->copied -= in->copied;
+    in->copied = 0;
+    /* by the thread that has them: memory that goes back to another one's costs a wait */
+    free(in->meta);
+    free(in->held);
+    in->meta = NULL;
+    in->held = NULL;
     /* what failed, and has none before it, needs no commit */
     if (r->waiting == NULL && !in->joined) {
         answer(r, in);
@@ -418,6 +429,16 @@ int receiver_data(struct receiver *r, void *chunk, const void *data, size_t len,
         return after_data(r, len);
     }
     in->came += len;
+    if (!in->begun && in->held == NULL && len == in->size && len <= COPIES_MAX - r->copied) {
+        in->held = incoming_write_copy(in, data, len);
+        if (in->held == NULL)
+            return error_set(err, XFER_NO_RESOURCES, "no memory for a chunk");
+        in->held->work.done = write_done;
+        in->copied = (uint32_t)len;
+        r->copied += in->copied;
+        r->out.release(r->user, chunk);
+        return after_data(r, len);
+    }
     write = incoming_write(in, chunk, data, len);
     if (write == NULL)
         return error_set(err, XFER_NO_RESOURCES, "no memory for a chunk");
@@ -461,7 +482,12 @@ int receiver_verdict(struct receiver *r, const void *msg, size_t len, struct xfe
     /* the sender may have no room for another */
     in->last = verdict.kind == WIRE_ABORT || r->unfinished >= XFER_LANE_FILES_MAX ||
                r->attrs_bytes > XFER_ATTRS_LANE_MAX - XFER_ATTRS_MAX;
-    let_go(r, in);
+    if (!in->begun && !in->barrier && (in->held == NULL || in->held->chunk == NULL)) {
+        in->begun = true;
+        incoming_do_at_once(in);
+    } else {
+        let_go(r, in);
+    }
     strand_submit(r->strand, &in->end);
     return 0;
 }

@@ -1839,24 +1839,33 @@ static void test_destroy_forgets_what_is_held_back(void **state)
     struct lane *lane = *state;
     void *chunk;
 
-    meta(lane, "d/small", 3);
+    meta(lane, "d/small", 4);
     chunk = forgotten_chunk(lane, 3);
     destroy_in_the_middle(lane);
     free(chunk);
     root_has(&lane->fixture, 0);
 }
 
+static void test_destroy_forgets_what_is_copied(void **state)
+{
+    struct lane *lane = *state;
+
+    meta(lane, "d/small", 3);
+    forgotten_chunk(lane, 3); /* given back at once */
+    assert_int_equal(lane->n_released, 1);
+    destroy_in_the_middle(lane);
+    root_has(&lane->fixture, 0);
+}
+
 static void test_destroy_lets_a_decided_file_finish(void **state)
 {
     struct lane *lane = *state;
-    void *chunk;
 
     meta(lane, "a", 3);
-    chunk = forgotten_chunk(lane, 3);
+    forgotten_chunk(lane, 3); /* given back at once */
     end(lane);
     commit(lane, "\0\0\0", 3);
     destroy_in_the_middle(lane);
-    free(chunk);
     root_has(&lane->fixture, 1);
 }
 
@@ -1954,6 +1963,7 @@ int main(void)
         LANE_TEST(test_destroy_forgets_what_waits_for_its_batch),
         LANE_TEST(test_destroy_removes_what_is_unfinished),
         LANE_TEST(test_destroy_forgets_what_is_held_back),
+        LANE_TEST(test_destroy_forgets_what_is_copied),
         LANE_TEST(test_destroy_lets_a_decided_file_finish),
         ASK_TEST(test_question_is_answered_at_once),
         ASK_TEST(test_partial_file_is_offered_and_gone_on_with),
