@@ -21,6 +21,9 @@ struct store_dir {
     atomic_uint references;
     int fd;
     dev_t dev;
+    bool passes_group;
+    gid_t gid;
+    atomic_bool occupied;
     uint64_t job;
     int64_t opened; /* nanoseconds */
     size_t len;
@@ -69,7 +72,6 @@ struct store_dir *store_dirs_get(struct store_dirs *dirs, uint64_t job, const ch
                                  size_t len)
 {
     struct store_dir *found = NULL;
-    struct stat st;
     unsigned i;
 
     pthread_mutex_lock(&dirs->lock);
@@ -80,8 +82,7 @@ struct store_dir *store_dirs_get(struct store_dirs *dirs, uint64_t job, const ch
         atomic_fetch_add(&found->references, 1);
     }
     pthread_mutex_unlock(&dirs->lock);
-    if (found == NULL ||
-        (now() - found->opened < MOMENT_NS && fstat(found->fd, &st) == 0 && st.st_nlink > 0))
+    if (found == NULL || now() - found->opened < MOMENT_NS)
         return found;
     pthread_mutex_lock(&dirs->lock);
     if (dirs->kept[i] == found) {
@@ -104,8 +105,14 @@ struct store_dir *store_dirs_add(struct store_dirs *dirs, uint64_t job, const ch
         free(dir);
         return NULL;
     }
-    *dir = (struct store_dir){
-        .references = 2, .fd = fd, .dev = st.st_dev, .job = job, .opened = now(), .len = len};
+    *dir = (struct store_dir){.references = 2,
+                              .fd = fd,
+                              .dev = st.st_dev,
+                              .passes_group = (st.st_mode & S_ISGID) != 0,
+                              .gid = st.st_gid,
+                              .job = job,
+                              .opened = now(),
+                              .len = len};
     memcpy(dir->path, path, len);
     pthread_mutex_lock(&dirs->lock);
     for (i = 0; i < KEPT && !is(dirs->kept[i], job, path, len); i++)
@@ -140,4 +147,20 @@ int store_dir_fd(const struct store_dir *dir)
 dev_t store_dir_device(const struct store_dir *dir)
 {
     return dir->dev;
+}
+
+bool store_dir_group(const struct store_dir *dir, gid_t *gid)
+{
+    *gid = dir->gid;
+    return dir->passes_group;
+}
+
+void store_dir_set_occupied(struct store_dir *dir)
+{
+    atomic_store_explicit(&dir->occupied, true, memory_order_relaxed);
+}
+
+bool store_dir_is_occupied(const struct store_dir *dir)
+{
+    return atomic_load_explicit(&dir->occupied, memory_order_relaxed);
 }

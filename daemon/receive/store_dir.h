@@ -20,8 +20,8 @@ struct store_dirs;
 struct store_dirs *store_dirs_create(void); /* NULL: no memory */
 void store_dirs_destroy(struct store_dirs *dirs);
 
-/* What this job has opened at that path, [0,len), lately, unless it was removed since. NULL: open
- * it. Each get needs a put. */
+/* What this job has opened at that path, [0,len), lately; it may have been removed since. NULL:
+ * open it. Each get needs a put. */
 struct store_dir *store_dirs_get(struct store_dirs *dirs, uint64_t job, const char *path,
                                  size_t len);
 /* It was opened: fd belongs to the result, which is as good as one from store_dirs_get(). NULL: no
@@ -32,5 +32,11 @@ void store_dir_put(struct store_dir *dir);
 
 int store_dir_fd(const struct store_dir *dir);
 dev_t store_dir_device(const struct store_dir *dir);
+/* The group that it passes on, as it was when it was opened; false: it passes none on. */
+bool store_dir_group(const struct store_dir *dir, gid_t *gid);
+
+/* A name in it that was to be new was taken. From then on it pays to look first. */
+void store_dir_set_occupied(struct store_dir *dir);
+bool store_dir_is_occupied(const struct store_dir *dir);
 
 #endif

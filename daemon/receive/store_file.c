@@ -28,6 +28,7 @@
 #include <unistd.h>
 
 #include "daemon/receive/store_as.h"
+#include "daemon/receive/store_dir.h"
 #include "daemon/receive/store_meta.h"
 #include "daemon/receive/store_partial.h"
 #include "daemon/receive/store_sparse.h"
@@ -35,6 +36,9 @@
 /* From here on it is worth a system call to have the blocks in one piece and to know at once that
  * there are too few. */
 #define PREALLOCATE_MIN (256 * 1024)
+
+/* Up to this size a file is worth less than a look at its name. */
+#define LINK_FIRST_MAX (64 * 1024)
 
 static int in_the_way(enum xfer_code code, int errnum, const char *what, struct xfer_error *err)
 {
@@ -91,13 +95,28 @@ static int open_named(struct store_file *file)
     return fd;
 }
 
+/* What is in the way of a file is to be known before much of it has come. One that comes in one
+ * piece anyhow, and into a directory of which nothing else is known than that all names were free,
+ * is told of it by the link at its end. */
+static bool looks_first(const struct store_file *file)
+{
+    return file->parent.shared == NULL || file->whole > LINK_FIRST_MAX ||
+           store_dir_is_occupied(file->parent.shared);
+}
+
 /* 0, 1 when the directory is gone, -1. */
 static int open_temporary(struct store_file *file, struct xfer_error *err)
 {
     enum store_target target = TARGET_NONE;
 
-    if (!file->parent.missing && store_file_target(file, &target, err) != 0)
-        return -1;
+    if (!file->parent.missing && looks_first(file)) {
+        int rc = store_file_target(file, &target, err);
+
+        if (file->parent.shared != NULL && (rc != 0 || target != TARGET_NONE))
+            store_dir_set_occupied(file->parent.shared);
+        if (rc != 0)
+            return -1;
+    }
     if (target == TARGET_NONE && !file->resumable &&
         atomic_load_explicit(&file->store->tmpfile, memory_order_relaxed)) {
         /* nobody can open it before it has its name: with its mode from the beginning it needs no

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "daemon/receive/store_attrs.h"
+#include "daemon/receive/store_dir.h"
 #include "daemon/work/identity.h"
 
 #define SET_ID  (S_ISUID | S_ISGID)
@@ -58,7 +59,10 @@ static int set_group(const struct store_file *file, struct xfer_error *err)
     gid_t gid = store->group;
     struct stat st, dir;
 
-    if (!store->group_set) {
+    if (!store->group_set && file->parent.shared != NULL) {
+        if (!store_dir_group(file->parent.shared, &gid))
+            return 0;
+    } else if (!store->group_set) {
         if (fstat(file->parent.fd, &dir) != 0 || (dir.st_mode & S_ISGID) == 0)
             return 0;
         gid = dir.st_gid;

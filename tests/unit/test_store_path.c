@@ -348,6 +348,40 @@ static void test_tree_makes_a_directory_again_that_was_removed(void **state)
     holds(in_root(f, "d/b"), "second");
 }
 
+/* A directory that all have found empty so far: nobody looks first, and the link tells. */
+static void test_tree_finds_what_is_in_the_way(void **state)
+{
+    struct fixture *f = *state;
+    struct xfer_error err = XFER_ERROR_INIT;
+    struct wire_meta meta;
+    char from[2 * PATH_MAX];
+
+    for (unsigned i = 0; i < 2; i++) { /* then it is known that it isn't */
+        uint64_t job = 1000 + i;
+
+        assert_int_equal(mkdir(in_root(f, "d"), 0755), 0);
+        assert_int_equal(put_in_tree(f, job, "d/first", "1", &err), 0);
+        make_file(in_root(f, "d/file"), "old");
+        assert_int_equal(mkdir(in_root(f, "d/dir"), 0755), 0);
+        if (i == 1)
+            assert_int_equal(put_in_tree(f, job, "d/first", "2", &err), 0);
+        assert_int_equal(put_in_tree(f, job, "d/dir", "x", &err), -1);
+        assert_int_equal(err.code, XFER_IS_DIRECTORY);
+        meta_of(&meta, "d/file", 3);
+        meta.job = job;
+        meta.tree = true;
+        meta.overwrite = OVERWRITE_NEVER;
+        assert_int_equal(put(f->store, &meta, "new", 3, &err), -1);
+        assert_int_equal(err.code, XFER_DESTINATION_EXISTS);
+        holds(in_root(f, "d/file"), "old");
+        assert_int_equal(put_in_tree(f, job, "d/file", "new", &err), 0);
+        holds(in_root(f, "d/file"), "new");
+        assert_int_equal(temporaries(f), 0);
+        snprintf(from, sizeof from, "%s", in_root(f, "d"));
+        assert_int_equal(rename(from, in_root(f, i == 0 ? "d0" : "d1")), 0);
+    }
+}
+
 static void test_tree_of_another_job_goes_to_the_directory_of_that_name(void **state)
 {
     struct fixture *f = *state;
@@ -423,6 +457,7 @@ static const struct {
     PATH_TEST(test_long_names_all_the_way_are_stored),
     PATH_TEST(test_longest_path_aborted_leaves_nothing),
     PATH_TEST(test_tree_makes_a_directory_again_that_was_removed),
+    PATH_TEST(test_tree_finds_what_is_in_the_way),
     PATH_TEST(test_tree_of_another_job_goes_to_the_directory_of_that_name),
     PATH_TEST(test_tree_of_another_job_follows_no_link_that_came),
     PATH_TEST(test_many_directories_of_a_tree_in_turn),
