@@ -48,8 +48,7 @@ int source_in(struct source *s, struct walk_dir *dir, const char *name, const st
     if (!s->name)
         return error_set_errno(err, ENOMEM, "source");
     s->dir = walk_dir_share(dir);
-    s->seen_dev = seen->st_dev;
-    s->seen_ino = seen->st_ino;
+    s->seen = *seen;
     return 0;
 }
 
@@ -103,6 +102,43 @@ static int read_whole(struct source *s, struct xfer_error *err)
         return -1;
     source_close(s);
     return 0;
+}
+
+static bool same_time(const struct timespec *a, const struct timespec *b)
+{
+    return a->tv_sec == b->tv_sec && a->tv_nsec == b->tv_nsec;
+}
+
+static bool is_unchanged(const struct stat *a, const struct stat *b)
+{
+    return a->st_dev == b->st_dev && a->st_ino == b->st_ino && a->st_mode == b->st_mode &&
+           a->st_size == b->st_size && same_time(&a->st_mtim, &b->st_mtim) &&
+           same_time(&a->st_ctim, &b->st_ctim);
+}
+
+/* A small file of a tree, just opened. When it is in the end still what the walk saw, it was all
+ * the time, and nobody needs to ask in between: a change of its name, too, is one of its inode.
+ * (Nothing else than a regular file has anything to be read at an offset.) False: it is not, or
+ * can't be read; nothing has happened, and the long way will tell. */
+static bool read_as_seen(struct source *s)
+{
+    size_t size = (size_t)s->seen.st_size;
+    struct xfer_error why;
+    struct stat now;
+
+    if (size == 0 || size > SOURCE_WHOLE_MAX || attrs_any(s->preserve))
+        return false;
+    if ((s->preserve & PRESERVE_SPARSE) && s->seen.st_size / 512 > s->seen.st_blocks)
+        return false;
+    s->whole = malloc(size);
+    if (s->whole && source_read(s, s->whole, size, 0, &why) == 0 && fstat(s->fd, &now) == 0 &&
+        is_unchanged(&now, &s->seen)) {
+        s->st = now;
+        return true;
+    }
+    free(s->whole);
+    s->whole = NULL;
+    return false;
 }
 
 /* Errors by which the path does not lead to the file that was handed over. */
@@ -168,9 +204,9 @@ static int open_in(struct source *s, struct xfer_error *err)
         return source_policy_denied_in(s->policy, errno, s->path, err);
     if (s->fd < 0)
         return fail(s, errno, err);
-    if (fstat(s->fd, &s->st))
+    if (!read_as_seen(s) && fstat(s->fd, &s->st))
         return fail(s, errno, err);
-    if (s->st.st_dev != s->seen_dev || s->st.st_ino != s->seen_ino || !S_ISREG(s->st.st_mode))
+    if (s->st.st_dev != s->seen.st_dev || s->st.st_ino != s->seen.st_ino || !S_ISREG(s->st.st_mode))
         return replaced(s, err);
     return source_policy_check_in(s->policy, &s->dir->place, s->name, &s->st, s->path, err);
 }
@@ -195,6 +231,10 @@ int source_open(struct source *s, struct xfer_error *err)
 {
     if (s->dir ? open_in(s, err) : open_by_path(s, err))
         return -1;
+    if (s->whole) {
+        source_close(s);
+        return 0;
+    }
     read_attrs(s);
     s->holes = (s->preserve & PRESERVE_SPARSE) && s->st.st_size / 512 > s->st.st_blocks;
     if (s->st.st_size <= SOURCE_WHOLE_MAX && !s->holes)
@@ -246,11 +286,6 @@ int source_read(struct source *s, void *buf, size_t len, uint64_t offset, struct
         done += (size_t)n;
     }
     return 0;
-}
-
-static bool same_time(const struct timespec *a, const struct timespec *b)
-{
-    return a->tv_sec == b->tv_sec && a->tv_nsec == b->tv_nsec;
 }
 
 /* What its name tells is all that there is to ask, as long as that is the same inode. */

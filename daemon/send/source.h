@@ -29,8 +29,7 @@ struct source {
     int given;            /* that descriptor; -1: it was lost, and path may lead to the same file */
     struct walk_dir *dir; /* shared: it is opened there, as name; NULL: by its path */
     char *name;
-    dev_t seen_dev; /* the inode that the walk saw there */
-    ino_t seen_ino;
+    struct stat seen;     /* what the walk saw there */
     int fd;               /* -1: closed */
     struct stat st;       /* as it was opened */
     unsigned char *whole; /* all st.st_size bytes, already checked; NULL for larger files */

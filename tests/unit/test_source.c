@@ -959,6 +959,54 @@ static void a_file_of_a_tree_is_opened_where_the_walk_saw_it(void **state)
     source_free(&s);
 }
 
+static void write_into(const char *text)
+{
+    FILE *f = fopen(in_top("t/f"), "w");
+
+    assert_non_null(f);
+    assert_true(fputs(text, f) >= 0);
+    assert_int_equal(fclose(f), 0);
+}
+
+static void grow(void)
+{
+    write_into("more contents");
+}
+
+static void shrink(void)
+{
+    write_into("less");
+}
+
+static void rewrite(void)
+{
+    write_into("CONTENTS");
+}
+
+/* What counts is that it stays as it is from then on. */
+static void a_file_of_a_tree_is_sent_as_it_was_opened(void **state)
+{
+    static const struct {
+        void (*change)(void);
+        const char *text;
+    } cases[] = {{grow, "more contents"}, {shrink, "less"}, {rewrite, "CONTENTS"}};
+    struct xfer_error err = XFER_ERROR_INIT;
+    struct source s;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        see(&s, cases[i].change);
+        if (source_open(&s, &err))
+            fail_msg("%s", err.text);
+        assert_int_equal(s.st.st_size, strlen(cases[i].text));
+        assert_memory_equal(s.whole, cases[i].text, strlen(cases[i].text));
+        assert_int_equal(s.fd, -1);
+        source_free(&s);
+        assert_int_equal(unlink(in_top("t/f")), 0);
+        assert_int_equal(rmdir(in_top("t")), 0);
+    }
+}
+
 static void remove_file(void)
 {
     assert_int_equal(unlink(in_top("t/f")), 0);
@@ -1100,6 +1148,7 @@ int main(void)
         TEST(another_file_at_its_path_is_not_taken_for_what_was_handed_over),
         TEST(handing_over_is_no_way_to_the_daemons_own_or_the_kernels_files),
         TEST(a_file_of_a_tree_is_opened_where_the_walk_saw_it),
+        TEST(a_file_of_a_tree_is_sent_as_it_was_opened),
         TEST(a_file_of_a_tree_that_is_gone_has_changed),
         TEST(another_file_in_its_place_is_not_sent),
         TEST(a_link_in_its_place_is_not_followed),
