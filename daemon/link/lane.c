@@ -100,6 +100,11 @@ unsigned lane_outgoing(const struct lane *lane)
     return lane->outbox.count;
 }
 
+bool lane_receiving(const struct lane *lane)
+{
+    return lane->end == LANE_RECEIVING && lane->expect == EXPECT_DATA;
+}
+
 bool lane_expecting(const struct lane *lane)
 {
     if (lane->end == LANE_SENDING)
@@ -139,6 +144,7 @@ void lane_send_chunk(struct lane *lane, struct chunk *chunk)
         link_fail(lane->link, &err);
     else
         link_sent(lane->link);
+    link_data(lane->link, chunk->len);
 }
 
 void lane_send_start(struct lane *lane, const void *msg, size_t len)

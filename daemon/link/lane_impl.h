@@ -27,8 +27,14 @@ unsigned lane_outgoing(const struct lane *lane);
 /* The other end owes a message (receipt; or data, end and verdict of a file that was begun). */
 bool lane_expecting(const struct lane *lane);
 
+/* Data may be on its way to this end. */
+bool lane_receiving(const struct lane *lane);
+
 /* Called by a lane when it handed a message to MPI; implemented by the link. */
 void link_sent(struct link *link);
+
+/* The same when a chunk of so many bytes is on its way, or has come. */
+void link_data(struct link *link, size_t len);
 
 /* Called by a lane when a message came in: the other side lives. */
 void link_heard(struct link *link);

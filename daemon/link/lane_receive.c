@@ -97,7 +97,10 @@ static int poll_data(struct lane *lane, struct xfer_error *err)
     lane->posted_first = (lane->posted_first + 1) % XFER_RING_CHUNKS;
     lane->posted_count--;
     if (count > 0) {
-        int next = lane->receiver->data(lane->receiver_user, chunk, err);
+        int next;
+
+        link_data(lane->link, chunk->len);
+        next = lane->receiver->data(lane->receiver_user, chunk, err);
 
         if (next == LANE_MAP)
             lane->expect = EXPECT_MAP;

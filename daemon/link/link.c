@@ -88,6 +88,16 @@ static bool link_sending(void *user)
     return !link_flushed(user);
 }
 
+static bool link_receiving(void *user)
+{
+    struct link *link = user;
+
+    for (unsigned i = 0; i < link->n_lanes; i++)
+        if (lane_receiving(link->lanes[i]))
+            return true;
+    return false;
+}
+
 static bool link_expecting(void *user)
 {
     struct link *link = user;
@@ -147,7 +157,8 @@ static int make_lanes(struct link *link, struct xfer_error *err)
 struct link *link_start(struct ev_loop *loop, const struct link_options *options,
                         const struct link_events *events, void *user, struct xfer_error *err)
 {
-    static const struct pace_client client = {link_poll, link_sending, link_expecting};
+    static const struct pace_client client = {link_poll, link_sending, link_expecting,
+                                              link_receiving};
     struct link *link = calloc(1, sizeof(*link));
     double tick;
 
@@ -254,6 +265,12 @@ void link_sent(struct link *link)
 {
     if (link->pace)
         pace_sent(link->pace);
+}
+
+void link_data(struct link *link, size_t len)
+{
+    if (link->pace)
+        pace_data(link->pace, len);
 }
 
 void link_heard(struct link *link)

@@ -5,10 +5,10 @@
  * watcher keeps it from blocking at all, a timerfd bounds it (libev's own timers are no finer than
  * a millisecond).
  *
- * Why a bell is not needed for every message: the other side goes idle only after IDLE_AFTER
- * without any message, and a message less than RING_GAP after the one before finds it awake,
- * because RING_GAP is well below IDLE_AFTER. A large message needs both sides to poll until it is
- * through: its sender stays awake as long as it has not left, and rings again now and then.
+ * The bell is only for one who is idle, and who says so before he looks for the last time: what was
+ * sent until then is found by that look, and who sends later sees that he has to ring. A large
+ * message needs both sides to poll until it is through: its sender stays awake as long as it has
+ * not left, and rings again now and then.
  */
 #include "daemon/link/pace.h"
 
@@ -22,17 +22,22 @@
 #define US 1000LL
 #define MS (1000 * US)
 
-#define HOT_FOR    (20 * US)  /* after the last progress */
+#define HOT_FOR    (200 * US) /* after the last progress */
 #define STEP_MIN   (20 * US)  /* first sleep of the warm state */
+#define HOT_SMALL  (5 * US)   /* the same two where messages are small: they wait for no answer, */
+#define STEP_SMALL (80 * US)  /* and many are taken at once for the price of one */
 #define STEP_MAX   (500 * US) /* longest one */
 #define LONG_STEP  (5 * MS)   /* the same while nothing but an answer is due: after long silence */
 #define LONG_PART  8          /* ... but no longer than that part of it */
 #define IDLE_AFTER (1 * MS)   /* of silence */
-#define RING_GAP   (300 * US) /* of own silence, after which a message is announced by the bell */
+#define PIECES_AFTER \
+    (5 * MS) /* the same where pieces of a message may come: its sender rings again */
 #define RING_AGAIN \
     (1 * MS) /* a message that does not leave: first repeat of the bell, doubled each time */
 #define RING_AGAIN_MAX (64 * MS)
-#define ROUNDS_MAX     64 /* polls in one turn of the loop while they find something */
+#define SMALL          (8 * 1024) /* bytes: up to Open MPI's eager limit, as launch.c sets it */
+#define NOTHING_HOT    8          /* polls in one turn of a hot loop that find nothing */
+#define ROUNDS_MAX     64         /* polls in one turn of the loop while they find something */
 
 struct pace {
     struct ev_loop *loop;
@@ -44,8 +49,8 @@ struct pace {
     struct ev_prepare prepare;
     struct ev_idle spin;
     struct ev_io timer, rang;
-    int64_t last_progress, last_sent, step, ring_gap, last_ring;
-    bool kicked, broken;
+    int64_t last_progress, step, ring_gap, last_ring;
+    bool kicked, broken, asleep, small;
 };
 
 static int64_t now_ns(void)
@@ -66,12 +71,14 @@ static void sleep_at_most(struct pace *p, int64_t ns)
 }
 
 /* Poll as long as it finds something, a bounded number of times: clients want their turn too. An
- * MPI test looks first and progresses after, so "nothing" counts only the second time. */
+ * MPI test looks first and progresses after, so "nothing" counts only the second time; when that is
+ * where the loop would go around at once, only after some more, which cost less than such a turn.
+ */
 static int poll_rounds(struct pace *p)
 {
-    int found = 0, nothing = 0;
+    int found = 0, nothing = 0, enough = ev_is_active(&p->spin) ? NOTHING_HOT : 2;
 
-    for (int i = 0; i < ROUNDS_MAX && nothing < 2; i++) {
+    for (int i = 0; i < ROUNDS_MAX && nothing < enough; i++) {
         int n = p->client.poll(p->user);
 
         if (n < 0)
@@ -94,6 +101,25 @@ static void ring_again(struct pace *p, int64_t now)
         p->ring_gap *= 2;
 }
 
+/* Is a nap better than sleep? Who can be woken needs one at most: only the pieces of a large
+ * message come without a bell. */
+static bool may_nap(const struct pace *p, int64_t quiet)
+{
+    if (!p->bell)
+        return quiet < IDLE_AFTER;
+    if (p->small)
+        return p->step == STEP_SMALL;
+    return p->step == STEP_MIN || (quiet < PIECES_AFTER && p->client.receiving(p->user));
+}
+
+static void set_asleep(struct pace *p, bool asleep)
+{
+    if (!p->bell || p->asleep == asleep)
+        return;
+    p->asleep = asleep;
+    doorbell_sleep(p->bell, asleep);
+}
+
 static void on_prepare(struct ev_loop *loop, struct ev_prepare *w, int revents)
 {
     struct pace *p = w->data;
@@ -105,6 +131,8 @@ static void on_prepare(struct ev_loop *loop, struct ev_prepare *w, int revents)
     (void)revents;
     if (p->broken)
         return;
+    set_asleep(p, false);
+again:
     found = poll_rounds(p);
     if (found < 0) {
         p->broken = true;
@@ -114,13 +142,16 @@ static void on_prepare(struct ev_loop *loop, struct ev_prepare *w, int revents)
     now = now_ns();
     if (found || p->kicked) {
         p->last_progress = now;
-        p->step = STEP_MIN;
+        p->step = p->small ? STEP_SMALL : STEP_MIN;
         p->kicked = false;
+        set_asleep(p, false);
         if (found)
             p->ring_gap = RING_AGAIN;
+        if (p->bell && !p->small)
+            doorbell_wake(p->bell);
     }
     quiet = now - p->last_progress;
-    if (quiet < HOT_FOR) {
+    if (quiet < (p->small ? HOT_SMALL : HOT_FOR)) {
         ev_idle_start(p->loop, &p->spin);
         return;
     }
@@ -132,9 +163,17 @@ static void on_prepare(struct ev_loop *loop, struct ev_prepare *w, int revents)
         if (quiet / LONG_PART > step_max)
             step_max = quiet / LONG_PART < LONG_STEP ? quiet / LONG_PART : LONG_STEP;
     }
-    if (quiet < IDLE_AFTER || awake) {
+    if (awake || may_nap(p, quiet)) {
+        /* one who waits for room or for a piece of a large message is woken as soon as may be */
+        if (p->bell && !p->small && !p->asleep) {
+            set_asleep(p, true);
+            goto again;
+        }
         sleep_at_most(p, p->step);
         p->step = p->step * 2 < step_max ? p->step * 2 : step_max;
+    } else if (p->bell && !p->asleep) {
+        set_asleep(p, true);
+        goto again;
     } else {
         sleep_at_most(p, p->tick);
     }
@@ -218,17 +257,17 @@ void pace_destroy(struct pace *p)
 
 void pace_sent(struct pace *p)
 {
-    int64_t now = now_ns();
-
-    if (p->bell && now - p->last_sent > RING_GAP) {
-        doorbell_ring(p->bell);
-        p->last_ring = now;
-    }
-    p->last_sent = now;
+    if (p->bell && doorbell_wake(p->bell))
+        p->last_ring = now_ns();
     p->kicked = true;
 }
 
 void pace_kick(struct pace *p)
 {
     p->kicked = true;
+}
+
+void pace_data(struct pace *p, size_t len)
+{
+    p->small = len <= SMALL;
 }

@@ -14,6 +14,7 @@
 #define XFER_DAEMON_LINK_PACE_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <ev.h>
 
 #include "daemon/link/doorbell.h"
@@ -25,6 +26,7 @@ struct pace_client {
     int (*poll)(void *user); /* > 0: something moved; 0: nothing; -1: broken, don't call again */
     bool (*sending)(void *user);   /* own messages are on their way out: never idle */
     bool (*expecting)(void *user); /* an answer is due: without a doorbell, not idle either */
+    bool (*receiving)(void *user); /* data may be on its way here */
 };
 
 /* bell: borrowed, NULL without. tick: seconds between polls when idle. */
@@ -37,5 +39,8 @@ void pace_sent(struct pace *pace);
 
 /* Be hot. */
 void pace_kick(struct pace *pace);
+
+/* Data of that many bytes came or goes. A large message takes both sides several turns. */
+void pace_data(struct pace *pace, size_t len);
 
 #endif
