@@ -35,6 +35,12 @@
 #define XFER_OPEN_MPI 4
 #endif
 
+/* Bytes of a message through shared memory, with what Open MPI puts before it, up to which it needs
+ * no agreement: its own 4096 just miss the smallest chunk and the commonest file. */
+#define EAGER_LIMIT "8192"
+/* Bytes of the pieces of larger ones: of its own 32768 each costs both sides a turn. */
+#define PIECE_SIZE "262144"
+
 #define SSH "ssh -o BatchMode=yes -o ConnectTimeout=10"
 
 extern char **environ;
@@ -163,6 +169,8 @@ static void add_open_mpi(struct words *w, const struct launch_options *o)
         LOG_LEVEL_INFO) /* its words on each death of a rank, of which we have our own */
         add_word(w, "--quiet");
     add_setting(w, "btl_vader_single_copy_mechanism", "none");
+    add_setting(w, "btl_vader_eager_limit", EAGER_LIMIT);
+    add_setting(w, "btl_vader_max_send_size", PIECE_SIZE);
     add_setting(w, "orte_tmpdir_base", o->runtime);
     add_setting(w, "plm", "isolated");
     add_setting(w, "oob_tcp_if_include", "lo");
