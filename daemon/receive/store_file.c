@@ -37,6 +37,9 @@
  * there are too few. */
 #define PREALLOCATE_MIN (256 * 1024)
 
+/* Bytes after which the disk is told to begin. */
+#define WRITE_BACK_STEP (8 << 20)
+
 /* Up to this size a file is worth less than a look at its name. */
 #define LINK_FIRST_MAX (64 * 1024)
 
@@ -294,6 +297,17 @@ static int write_sparse(struct store_file *file, const void *data, size_t len,
     return store_file_blame(file->store, file->path, err);
 }
 
+/* What is to be synced in the end is on its way by then. Where that can't be had it is only slower,
+ * and what went wrong is told by the sync. */
+static void begin_writeback(struct store_file *file)
+{
+    if (file->sync == SYNC_NONE || file->size - file->written_back < WRITE_BACK_STEP)
+        return;
+    (void)sync_file_range(file->fd, (off_t)file->written_back,
+                          (off_t)(file->size - file->written_back), SYNC_FILE_RANGE_WRITE);
+    file->written_back = file->size;
+}
+
 int store_write(struct store_file *file, const void *data, size_t len, struct xfer_error *err)
 {
     int rc = store_file_enter(file, err);
@@ -308,6 +322,7 @@ int store_write(struct store_file *file, const void *data, size_t len, struct xf
         return rc;
     XXH3_128bits_update(file->digest, data, len);
     file->size += len;
+    begin_writeback(file);
     return 0;
 }
 

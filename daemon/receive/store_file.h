@@ -39,6 +39,7 @@ struct store_file {
     uint64_t whole;        /* bytes that it will have */
     uint64_t size;         /* bytes so far */
     uint64_t preallocated; /* up to which byte disk was asked for */
+    uint64_t written_back; /* up to which byte the disk was told to begin */
     bool sparse;           /* maps say where data belongs: */
     bool last_map;         /* no other follows */
     bool cut;              /* stopped in the midst of a hole: nothing more is written */
