@@ -105,6 +105,13 @@ bool lane_receiving(const struct lane *lane)
     return lane->end == LANE_RECEIVING && lane->expect == EXPECT_DATA;
 }
 
+bool lane_blocked(const struct lane *lane)
+{
+    if (lane->end == LANE_RECEIVING)
+        return lane->expect == EXPECT_DATA && lane->posted_count == 0;
+    return lane->free_chunks == NULL && lane->outbox.count > 0;
+}
+
 bool lane_expecting(const struct lane *lane)
 {
     if (lane->end == LANE_SENDING)

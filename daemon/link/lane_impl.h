@@ -30,6 +30,9 @@ bool lane_expecting(const struct lane *lane);
 /* Data may be on its way to this end. */
 bool lane_receiving(const struct lane *lane);
 
+/* All its chunks are on their way to the other end, or with who writes them. */
+bool lane_blocked(const struct lane *lane);
+
 /* Called by a lane when it handed a message to MPI; implemented by the link. */
 void link_sent(struct link *link);
 

@@ -98,6 +98,20 @@ static bool link_receiving(void *user)
     return false;
 }
 
+static bool link_blocked(void *user)
+{
+    struct link *link = user;
+    bool blocked = false;
+
+    for (unsigned i = 0; i < link->n_lanes; i++) {
+        if (lane_blocked(link->lanes[i]))
+            blocked = true;
+        else if (lane_receiving(link->lanes[i]) || lane_outgoing(link->lanes[i]) > 0)
+            return false;
+    }
+    return blocked;
+}
+
 static bool link_expecting(void *user)
 {
     struct link *link = user;
@@ -158,7 +172,7 @@ struct link *link_start(struct ev_loop *loop, const struct link_options *options
                         const struct link_events *events, void *user, struct xfer_error *err)
 {
     static const struct pace_client client = {link_poll, link_sending, link_expecting,
-                                              link_receiving};
+                                              link_receiving, link_blocked};
     struct link *link = calloc(1, sizeof(*link));
     double tick;
 

@@ -151,7 +151,8 @@ again:
             doorbell_wake(p->bell);
     }
     quiet = now - p->last_progress;
-    if (quiet < (p->small ? HOT_SMALL : HOT_FOR)) {
+    /* where nothing can move the processor is better left to who is at it */
+    if (quiet < (p->small ? HOT_SMALL : HOT_FOR) && !(p->bell && p->client.blocked(p->user))) {
         ev_idle_start(p->loop, &p->spin);
         return;
     }

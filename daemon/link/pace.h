@@ -27,6 +27,7 @@ struct pace_client {
     bool (*sending)(void *user);   /* own messages are on their way out: never idle */
     bool (*expecting)(void *user); /* an answer is due: without a doorbell, not idle either */
     bool (*receiving)(void *user); /* data may be on its way here */
+    bool (*blocked)(void *user);   /* none can move before a chunk is given back, here or there */
 };
 
 /* bell: borrowed, NULL without. tick: seconds between polls when idle. */
