@@ -21,10 +21,10 @@ def sanitized():
     return bool(os.environ.get("SANITIZER"))
 
 
-def find_programs(args):
+def find_programs(args, names=("xferd", "xferctl")):
     """--xferd and --xferctl, or what the environment says, or what was built right here."""
     top = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-    for name in ("xferd", "xferctl"):
+    for name in names:
         path = getattr(args, name, None) or os.environ.get(name.upper()) or top + "/build/" + name
         if not os.access(path, os.X_OK):
             raise SystemExit("%s is not there: --%s PATH" % (path, name))
