@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: MIT
 """What all that measures has in common: running programs, making what is copied, judging the copies, the order of runs."""
+import fcntl
 import os
 import shutil
 import statistics
+import struct
 import subprocess
 import sys
+import tempfile
 import time
 
 KIB = 1 << 10
@@ -24,6 +27,13 @@ def note(text):
     """For whoever waits; not a result."""
     sys.stderr.write("bench: %s\n" % text)
     sys.stderr.flush()
+
+
+def human(size):
+    for unit, letter in ((1 << 40, "TiB"), (1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")):
+        if size >= unit and size % unit == 0:
+            return "%d %s" % (size // unit, letter)
+    return "%d byte%s" % (size, "" if size == 1 else "s")
 
 
 def percentile(values, p):
@@ -48,13 +58,44 @@ def rotated(ways, rounds):
         yield n, ways[at:] + ways[:at]
 
 
+# ---- where ----
+
+GET_FLAGS = 0x80086601  # of linux/fs.h
+SET_FLAGS = 0x40086602
+TOP_DIRECTORY = 0x00020000
+
+
+def spread(directory):
+    """ext4 takes no number of a file that was removed in the last minutes, and looks at each of them for every file that is made in their
+    neighbourhood: ten times as long. With this (chattr +T) what is made in the directory lies all over the disk, each with another neighbourhood."""
+    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        flags = bytearray(struct.calcsize("l"))
+        fcntl.ioctl(fd, GET_FLAGS, flags)
+        now = struct.unpack_from("I", flags)[0]
+        fcntl.ioctl(fd, SET_FLAGS, struct.pack("l", now | TOP_DIRECTORY))
+    except OSError:  # another file system has other ways
+        pass
+    finally:
+        os.close(fd)
+
+
+def make_place(base):
+    """A directory in which each part has a neighbourhood of its own."""
+    place = tempfile.mkdtemp(prefix="xb-", dir=base)
+    os.chmod(place, 0o755)
+    spread(place)
+    return place
+
+
 # ---- what is copied ----
 
 def make_file(path, size):
-    """No two blocks are alike, and none is a hole. It is on disk then: nothing is left to be written while others are measured."""
+    """Or makes it longer. No two blocks are alike, and none is a hole. It is on disk then: nothing is left to be written while others are
+    measured."""
     block = os.urandom(min(size, MIB))
-    with open(path, "wb", buffering=0) as out:
-        for at in range(0, size, MIB):
+    with open(path, "ab", buffering=0) as out:
+        for at in range(os.path.getsize(path), size, MIB):
             out.write((b"%016d" % at + block[16:])[:size - at])
         os.fsync(out.fileno())
 
@@ -81,9 +122,18 @@ def remove(path):
 # ---- judging the copies ----
 
 def must_be_same_file(source, target, who):
-    ran = subprocess.run(["cmp", "--", source, target], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
-    if ran.returncode:
-        raise SystemExit("%s has not made the same file: %s" % (who, ran.stdout.decode("utf-8", "replace").strip()))
+    """Much faster than cmp: with it a run would be nearly nothing else."""
+    mine, its = bytearray(256 * KIB), bytearray(256 * KIB)
+    at = 0
+    with open(source, "rb", buffering=0) as a, open(target, "rb", buffering=0) as b:
+        while True:
+            n, m = a.readinto(mine), b.readinto(its)
+            # what is left of the block before is the same in both
+            if n != m or mine != its:
+                raise SystemExit("%s has not made the same file: it differs after %d bytes" % (who, at))
+            if n == 0:
+                return
+            at += n
 
 
 def must_be_same_tree(source, target, who):

@@ -1,14 +1,15 @@
 # SPDX-License-Identifier: MIT
-"""Small files: one after the other, and whole trees of them.
+"""Small files: one after the other, ten thousand single requests, and whole trees of them.
 
-Two things would spoil the numbers: removing many files disturbs the seconds that follow, and so does what is not written yet. So each run
-goes into a directory of its own after a sync, and nothing is removed here.
+Two things would spoil the numbers: removing many files disturbs the minutes that follow, and what is not written yet the seconds. So each run
+goes into a directory of its own after a sync, all of them where nothing was removed lately (common.spread), and nothing is removed here.
 """
+import json
 import os
 import shutil
 import time
 
-from suite import common
+from suite import ask, common
 from suite.common import run
 
 
@@ -60,6 +61,44 @@ def write_plainly(data, temporary, target):
     with open(temporary, "wb") as f:
         f.write(data)
     os.rename(temporary, target)
+
+
+class Singles:
+    """Every file of a tree is a request of its own. dest: a directory beneath the receiving root that is not there."""
+
+    def __init__(self, daemon, source):
+        self.daemon = daemon
+        self.source = source
+        self.names = sorted(os.path.relpath(os.path.join(top, name), source) for top, _, names in os.walk(source) for name in names)
+
+    def by_clients(self, dest, clients, window):
+        base = os.path.relpath(dest, self.daemon.root)
+        lines = [ask.submit_line(n, "%s/%s" % (self.source, name), "%s/%s" % (base, name), sync="none", wait=True)
+                 for n, name in enumerate(self.names)]
+        storm = ask.Storm(self.daemon.socket_path, clients, window)
+        try:
+            os.sync()
+            answers, _, seconds = storm.run(lines)
+        finally:
+            storm.close()
+        jobs = [json.loads(a)["result"] for a in answers]
+        if len(jobs) != len(self.names) or any(j["state"] != "done" for j in jobs):
+            raise SystemExit("not all were stored: %s" % [j for j in jobs if j["state"] != "done"][:1])
+        return seconds
+
+    def plainly(self, dest):
+        os.sync()
+        start = time.perf_counter()
+        made = set()
+        for name in self.names:
+            top = os.path.dirname("%s/%s" % (dest, name))
+            if top not in made:
+                os.makedirs(top, exist_ok=True)
+                made.add(top)
+            with open("%s/%s" % (self.source, name), "rb") as f:
+                data = f.read()
+            write_plainly(data, top + "/.tmp", "%s/%s" % (dest, name))
+        return time.perf_counter() - start
 
 
 class Trees:
@@ -142,3 +181,54 @@ class Trees:
                 first = {"rsync_again": "rsync", "send_again": "send_none"}[way.__name__]
                 found[way.__name__].append(self.timed(way, dests[first]))
         return found
+
+
+# What is compared with what.
+TREE_ROWS = (
+    ("cp", "cp -r", ()),
+    ("rsync", "rsync -a", ()),
+    ("tar", "tar | tar", ()),
+    ("dcp", "dcp, 2 ranks", ()),
+    ("send_none", "xferctl send --sync=none", ("cp", "rsync", "tar", "dcp")),
+    ("cp_syncfs", "cp -r + syncfs", ()),
+    ("send_batch", "xferctl send --sync=batch", ("cp_syncfs",)),
+    ("rsync_again", "rsync -a again", ()),
+    ("send_again", "xferctl send --overwrite=changed again", ("rsync_again",)),
+)
+
+
+def measure(bench):
+    sizes = bench.sizes
+    with bench.daemon() as daemon:
+        sender = ask.Sender(daemon, bench.xferctl)
+        source = daemon.place + "/source"
+        common.make_files(source, 10, sizes.tree_files // 10, sizes.small)
+        table = bench.table("small", "Trees: %d files of %d bytes in ten directories" % (sizes.tree_files // 10 * 10, sizes.small))
+        bench.say("small", "trees")
+        trees = Trees(sender, source)
+        trees.dcp_command = bench.peers.dcp if bench.peers.has("dcp") else None
+        found = trees.measure(bench.rounds(sizes.tree_rounds))
+        for key, text, to in TREE_ROWS:
+            if key in found:
+                table.add(key, text, "s", found[key], *to)
+
+        bench.say("small", "single requests")
+        source = daemon.place + "/singles"
+        common.make_files(source, 10, sizes.singles // 10, sizes.small)
+        singles = Singles(daemon, source)
+        n = len(singles.names)
+        table = bench.table("small", "Single requests: %d files of %d bytes, each a job" % (n, sizes.small))
+        ways = [("plain", "open, write, rename in a loop", singles.plainly),
+                ("pipelined", "one client that keeps %d open" % sizes.window, lambda dest: singles.by_clients(dest, 1, sizes.window)),
+                ("clients", "%d clients, each waits" % sizes.clients, lambda dest: singles.by_clients(dest, sizes.clients, 1))]
+        rates = {key: [] for key, _, _ in ways}
+        for key, _, way in ways:  # not counted
+            way("%s/s-warm-%s" % (daemon.root, key))
+        for r, order in common.rotated(ways, bench.rounds(sizes.singles_rounds)):
+            for key, text, way in order:
+                dest = "%s/s-%d-%s" % (daemon.root, r, key)
+                rates[key].append(n / way(dest))
+                common.must_be_same_tree(source, dest, text)
+        for key, text, _ in ways:
+            table.add(key, text, "files/s", rates[key], *(() if key == "plain" else ("plain",)))
+        sender.close()
