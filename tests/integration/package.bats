@@ -227,7 +227,7 @@ outbox_is_empty() { [ -z "$(inside find /var/spool/xfer-outbox/new -type f)" ]; 
     local pid job waiter
     pid=$(main_pid)
     # the limit holds until the daemon is started again
-    ctl -q limit 50M
+    ctl -q limit 10M
     as member xferctl -q send /srv/large >"$BATS_TEST_TMPDIR/out" 2>&1 3>&- &
     waiter=$!
     within 20 large_has_moved 0
