@@ -49,7 +49,7 @@ struct pace {
     struct ev_prepare prepare;
     struct ev_idle spin;
     struct ev_io timer, rang;
-    int64_t last_progress, step, ring_gap, last_ring;
+    int64_t last_progress, step, step_max, ring_gap, last_ring;
     bool kicked, broken, asleep, small;
 };
 
@@ -120,31 +120,22 @@ static void set_asleep(struct pace *p, bool asleep)
     doorbell_sleep(p->bell, asleep);
 }
 
-static void on_prepare(struct ev_loop *loop, struct ev_prepare *w, int revents)
+/* One look, and how long it may be to the next: nanoseconds, 0 for none at all, -1 for ever. */
+static int64_t look(struct pace *p)
 {
-    struct pace *p = w->data;
-    int64_t now, quiet, step_max = STEP_MAX;
-    int found;
+    int64_t now, quiet;
+    int found = poll_rounds(p);
     bool awake;
 
-    (void)loop;
-    (void)revents;
-    if (p->broken)
-        return;
-    set_asleep(p, false);
-again:
-    found = poll_rounds(p);
     if (found < 0) {
         p->broken = true;
-        sleep_at_most(p, 0);
-        return;
+        return -1;
     }
     now = now_ns();
     if (found || p->kicked) {
         p->last_progress = now;
         p->step = p->small ? STEP_SMALL : STEP_MIN;
         p->kicked = false;
-        set_asleep(p, false);
         if (found)
             p->ring_gap = RING_AGAIN;
         if (p->bell && !p->small)
@@ -152,32 +143,51 @@ again:
     }
     quiet = now - p->last_progress;
     /* where nothing can move the processor is better left to who is at it */
-    if (quiet < (p->small ? HOT_SMALL : HOT_FOR) && !(p->bell && p->client.blocked(p->user))) {
-        ev_idle_start(p->loop, &p->spin);
-        return;
-    }
+    if (quiet < (p->small ? HOT_SMALL : HOT_FOR) && !(p->bell && p->client.blocked(p->user)))
+        return 0;
+    p->step_max = STEP_MAX;
     awake = p->client.sending(p->user);
     if (awake) {
         ring_again(p, now);
     } else if (!p->bell) {
         awake = p->client.expecting(p->user);
-        if (quiet / LONG_PART > step_max)
-            step_max = quiet / LONG_PART < LONG_STEP ? quiet / LONG_PART : LONG_STEP;
+        if (quiet / LONG_PART > STEP_MAX)
+            p->step_max = quiet / LONG_PART < LONG_STEP ? quiet / LONG_PART : LONG_STEP;
     }
-    if (awake || may_nap(p, quiet)) {
-        /* one who waits for room or for a piece of a large message is woken as soon as may be */
-        if (p->bell && !p->small && !p->asleep) {
-            set_asleep(p, true);
-            goto again;
-        }
-        sleep_at_most(p, p->step);
-        p->step = p->step * 2 < step_max ? p->step * 2 : step_max;
-    } else if (p->bell && !p->asleep) {
+    return awake || may_nap(p, quiet) ? p->step : p->tick;
+}
+
+/* Is who sleeps so long to be woken? A nap in the middle of many small messages is there to find
+ * more of them. */
+static bool wants_bell(const struct pace *p, int64_t ns)
+{
+    return p->bell && ns > 0 && (ns == p->tick || !p->small);
+}
+
+static void on_prepare(struct ev_loop *loop, struct ev_prepare *w, int revents)
+{
+    struct pace *p = w->data;
+    int64_t ns;
+
+    (void)loop;
+    (void)revents;
+    if (p->broken)
+        return;
+    set_asleep(p, false);
+    ns = look(p);
+    if (wants_bell(p, ns)) {
         set_asleep(p, true);
-        goto again;
-    } else {
-        sleep_at_most(p, p->tick);
+        ns = look(p); /* what came before the other side could know */
+        if (!wants_bell(p, ns))
+            set_asleep(p, false);
     }
+    if (ns == 0) {
+        ev_idle_start(p->loop, &p->spin);
+        return;
+    }
+    sleep_at_most(p, ns > 0 ? ns : 0);
+    if (ns > 0 && ns < p->tick)
+        p->step = ns * 2 < p->step_max ? ns * 2 : p->step_max;
 }
 
 static void on_timer(struct ev_loop *loop, struct ev_io *w, int revents)
