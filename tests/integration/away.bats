@@ -103,7 +103,7 @@ times() { grep -c "$1" "$LOG" || true; }
 
 @test "a transfer that the peer's going cuts off is finished when it is back" {
     set_up_hosts
-    start_both -o link.chunk=16K
+    start_both -o link.chunk=16K -o limits.bandwidth=50M
     make_file "$D/large" 200000000
     JOB=$(ctl send --no-wait "$D/large")
     within 10 job_moves "$JOB"

@@ -7,7 +7,7 @@
 load xferd
 load life
 
-setup_file() { share_xferd -o link.chunk=16K; }
+setup_file() { share_xferd -o link.chunk=16K -o limits.bandwidth=200M; }
 teardown_file() {
     know_daemon
     unshare_xferd

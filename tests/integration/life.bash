@@ -43,7 +43,7 @@ end_these() {
 }
 
 # A daemon that takes long for the transfers of begin_moving.
-start_slow() { start_xferd -o link.chunk=16K "$@"; }
+start_slow() { start_xferd -o link.chunk=16K -o limits.bandwidth=200M "$@"; }
 
 # begin_moving: a transfer that takes long, and is in the middle of it. Its client is CLIENT, what that says goes to $D/said.
 begin_moving() {

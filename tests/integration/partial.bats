@@ -106,10 +106,11 @@ load cutoff
 
 @test "a job that was cancelled and is retried starts over" {
     cut_off "$SOURCE/f"
-    start_xferd -o link.chunk=16K
+    start_xferd -o limits.bandwidth=1M # it must not be over before it is cancelled
     ctl pause
     ctl cancel "$JOB" || [ $? -eq 10 ]
     within 10 only_files
+    ctl limit 0
     ctl retry "$JOB"
     ctl resume
     within 60 job_is "$JOB" done

@@ -48,7 +48,7 @@ teardown() {
 }
 
 @test "the remote rank is killed in the middle: the file goes on, and so does the next" {
-    start_both -o link.chunk=16K
+    start_both -o link.chunk=16K -o limits.bandwidth=50M
     make_file "$D/large" 300000000
     "$XFERCTL" -s "$S" send "$D/large" >"$D/said" 2>&1 3>&- &
     CLIENT=$!
