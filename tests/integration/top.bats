@@ -6,7 +6,7 @@
 load xferd
 
 setup_file() {
-    share_xferd
+    share_xferd -o queue.stall_timeout=600
     # something that runs for as long as the tests do, and something that has failed
     make_file "$D/long" 67108864
     begin_stalled "$D/long" --to long
