@@ -144,8 +144,6 @@ static enum step name_by_link(struct store_file *file, struct xfer_error *err)
         return STEP_OK;
     if (errno != EEXIST)
         return failed_step(file, "can't give the file its name", err);
-    if (file->parent.shared != NULL)
-        store_dir_set_occupied(file->parent.shared);
     if (store_file_target(file, &target, err) != 0)
         return STEP_FAILED;
     if (target == TARGET_NONE) {

@@ -61,6 +61,8 @@ int store_file_target(const struct store_file *file, enum store_target *target,
             return 0;
         return error_set_errno(err, errno, "can't look at the destination");
     }
+    if (file->parent.shared != NULL)
+        store_dir_set_occupied(file->parent.shared);
     if (S_ISDIR(st.st_mode))
         return in_the_way(XFER_IS_DIRECTORY, EISDIR, "the destination is a directory", err);
     if (file->overwrite == OVERWRITE_NEVER)
@@ -112,14 +114,8 @@ static int open_temporary(struct store_file *file, struct xfer_error *err)
 {
     enum store_target target = TARGET_NONE;
 
-    if (!file->parent.missing && looks_first(file)) {
-        int rc = store_file_target(file, &target, err);
-
-        if (file->parent.shared != NULL && (rc != 0 || target != TARGET_NONE))
-            store_dir_set_occupied(file->parent.shared);
-        if (rc != 0)
-            return -1;
-    }
+    if (!file->parent.missing && looks_first(file) && store_file_target(file, &target, err) != 0)
+        return -1;
     if (target == TARGET_NONE && !file->resumable &&
         atomic_load_explicit(&file->store->tmpfile, memory_order_relaxed)) {
         /* nobody can open it before it has its name: with its mode from the beginning it needs no
