@@ -116,6 +116,11 @@ static bool is_unchanged(const struct stat *a, const struct stat *b)
            same_time(&a->st_ctim, &b->st_ctim);
 }
 
+static bool seems_sparse(const struct source *s, const struct stat *st)
+{
+    return (s->preserve & PRESERVE_SPARSE) && st->st_size / 512 > st->st_blocks;
+}
+
 /* A small file of a tree, just opened. When it is in the end still what the walk saw, it was all
  * the time, and nobody needs to ask in between: a change of its name, too, is one of its inode.
  * (Nothing else than a regular file has anything to be read at an offset.) False: it is not, or
@@ -126,9 +131,7 @@ static bool read_as_seen(struct source *s)
     struct xfer_error why;
     struct stat now;
 
-    if (size == 0 || size > SOURCE_WHOLE_MAX || attrs_any(s->preserve))
-        return false;
-    if ((s->preserve & PRESERVE_SPARSE) && s->seen.st_size / 512 > s->seen.st_blocks)
+    if (size == 0 || size > SOURCE_WHOLE_MAX || attrs_any(s->preserve) || seems_sparse(s, &s->seen))
         return false;
     s->whole = malloc(size);
     if (s->whole && source_read(s, s->whole, size, 0, &why) == 0 && fstat(s->fd, &now) == 0 &&
@@ -236,7 +239,7 @@ int source_open(struct source *s, struct xfer_error *err)
         return 0;
     }
     read_attrs(s);
-    s->holes = (s->preserve & PRESERVE_SPARSE) && s->st.st_size / 512 > s->st.st_blocks;
+    s->holes = seems_sparse(s, &s->st);
     if (s->st.st_size <= SOURCE_WHOLE_MAX && !s->holes)
         return read_whole(s, err);
     (void)posix_fadvise(s->fd, 0, 0, POSIX_FADV_SEQUENTIAL);
