@@ -411,6 +411,7 @@ int receiver_data(struct receiver *r, void *chunk, const void *data, size_t len,
 {
     struct incoming *in = r->current;
     struct write *write;
+    bool hold, copy;
 
     if (r->stage != STAGE_DATA)
         return out_of_turn(r, "data", err);
@@ -429,21 +430,18 @@ int receiver_data(struct receiver *r, void *chunk, const void *data, size_t len,
         return after_data(r, len);
     }
     in->came += len;
-    if (!in->begun && in->held == NULL && len == in->size && len <= COPIES_MAX - r->copied) {
-        in->held = incoming_write_copy(in, data, len);
-        if (in->held == NULL)
-            return error_set(err, XFER_NO_RESOURCES, "no memory for a chunk");
-        in->held->work.done = write_done;
-        in->copied = (uint32_t)len;
-        r->copied += in->copied;
-        r->out.release(r->user, chunk);
-        return after_data(r, len);
-    }
-    write = incoming_write(in, chunk, data, len);
+    hold = !in->begun && in->held == NULL;
+    copy = hold && len == in->size && len <= COPIES_MAX - r->copied;
+    write = copy ? incoming_write_copy(in, data, len) : incoming_write(in, chunk, data, len);
     if (write == NULL)
         return error_set(err, XFER_NO_RESOURCES, "no memory for a chunk");
     write->work.done = write_done;
-    if (!in->begun && in->held == NULL) {
+    if (copy) {
+        in->copied = (uint32_t)len;
+        r->copied += in->copied;
+        r->out.release(r->user, chunk);
+    }
+    if (hold) {
         in->held = write;
         return after_data(r, len);
     }
