@@ -32,7 +32,7 @@ struct lane {
     struct wire_map map;
     struct wire_verdict verdict;
     unsigned char *data; /* of the file that META was last about */
-    size_t data_len;
+    size_t data_len, data_room;
 };
 
 struct link {
@@ -118,9 +118,14 @@ void lane_send_map(struct lane *lane, const void *msg, size_t len)
 
 void lane_send_chunk(struct lane *lane, struct chunk *chunk)
 {
-    lane->data = realloc(lane->data, lane->data_len + chunk->len);
-    if (!lane->data || chunk->len == 0)
+    if (chunk->len == 0)
         abort();
+    if (lane->data_room - lane->data_len < chunk->len) {
+        lane->data_room = 2 * lane->data_room + chunk->len;
+        lane->data = realloc(lane->data, lane->data_room);
+        if (!lane->data)
+            abort();
+    }
     memcpy(lane->data + lane->data_len, chunk->data, chunk->len);
     lane->data_len += chunk->len;
     chunk->next = lane->leaving;

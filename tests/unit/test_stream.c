@@ -27,7 +27,7 @@
 
 #define BLOCK     ((size_t)4 * 1024 * 1024)
 #define BIG_SIZE  (XFER_RESUME_MIN + BLOCK + 123) /* five blocks and a bit */
-#define PATIENCE  30                              /* seconds that nothing here should take */
+#define PATIENCE  120                             /* seconds that nothing here should take */
 #define SENDS_MAX 64
 
 /* ---- reading, with faults ---- */
