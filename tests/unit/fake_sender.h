@@ -57,7 +57,7 @@ const char *send_phase_name(enum send_phase phase)
 
 unsigned sender_room(const struct sender *s)
 {
-    return s->room_max - s->active;
+    return s->room_max > s->active ? s->room_max - s->active : 0;
 }
 
 unsigned sender_active(const struct sender *s)
