@@ -83,9 +83,9 @@ void lane_destroy(struct lane *lane)
     if (!lane)
         return;
     for (unsigned i = 0; i < lane->n_in; i++)
-        mailbox_cancel(&lane->in[i].request);
+        request_cancel(&lane->in[i].request);
     for (unsigned i = 0; i < lane->posted_count; i++)
-        mailbox_cancel(&lane->posted[(lane->posted_first + i) % XFER_RING_CHUNKS].request);
+        request_cancel(&lane->posted[(lane->posted_first + i) % XFER_RING_CHUNKS].request);
     lent = chunks_lent(lane) || lane->outbox.count > 0;
     outbox_abandon(&lane->outbox);
     /* A chunk that somebody still reads from or writes to must stay where it is; the process is
@@ -219,18 +219,16 @@ void lane_hold(struct lane *lane, bool held)
     lane->held = held;
 }
 
-static int poll_outgoing(struct lane *lane, struct xfer_error *err)
+static int take_outgoing(struct lane *lane)
 {
     struct chunk *chunk;
-    int n, found = 0;
+    int found = 0;
 
-    while ((n = outbox_poll(&lane->outbox, &chunk, err)) > 0) {
+    while (outbox_take(&lane->outbox, &chunk)) {
         found = 1;
         if (chunk)
             lane_chunk_put(lane, chunk);
     }
-    if (n < 0)
-        return -1;
     if (lane->awake || (lane->wants_chunk && lane->free_chunks)) {
         lane->awake = lane->wants_chunk = false;
         found = 1;
@@ -240,13 +238,13 @@ static int poll_outgoing(struct lane *lane, struct xfer_error *err)
     return found;
 }
 
-static int poll_sender(struct lane *lane, struct xfer_error *err)
+static int take_answers(struct lane *lane, struct xfer_error *err)
 {
     size_t len;
     int n, tag, found = 0;
 
     for (unsigned i = 0; i < lane->n_in; i++) {
-        n = mailbox_poll(&lane->in[i], &len, &tag, err);
+        n = mailbox_take(&lane->in[i], &len, &tag, err);
         if (n < 0)
             return -1;
         if (n == 0)
@@ -268,14 +266,23 @@ static int poll_sender(struct lane *lane, struct xfer_error *err)
     return found;
 }
 
-int lane_poll(struct lane *lane, struct xfer_error *err)
+void lane_add_requests(struct lane *lane, struct requests *requests)
 {
-    int in = 0, out = poll_outgoing(lane, err);
+    unsigned data = lane->posted_count < REQUESTS_AHEAD ? lane->posted_count : REQUESTS_AHEAD;
 
-    if (out < 0)
-        return -1;
+    outbox_add(&lane->outbox, requests);
+    for (unsigned i = 0; i < lane->n_in; i++)
+        requests_add(requests, &lane->in[i].request);
+    for (unsigned i = 0; i < data; i++)
+        requests_add(requests, &lane->posted[(lane->posted_first + i) % XFER_RING_CHUNKS].request);
+}
+
+int lane_take(struct lane *lane, struct xfer_error *err)
+{
+    int in = 0, out = take_outgoing(lane);
+
     if (lane->end == LANE_SENDING ? lane->sender != NULL : lane->receiver != NULL)
-        in = lane->end == LANE_SENDING ? poll_sender(lane, err) : lane_poll_receiver(lane, err);
+        in = lane->end == LANE_SENDING ? take_answers(lane, err) : lane_take_received(lane, err);
     if (in > 0)
         link_heard(lane->link);
     return in < 0 ? -1 : in + out;

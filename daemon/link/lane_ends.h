@@ -36,7 +36,7 @@ struct lane {
     void *receiver_user;
     enum expect expect;
     struct {
-        MPI_Request request;
+        struct request request;
         struct chunk *chunk;
     } posted[XFER_RING_CHUNKS]; /* a queue: first, count */
     unsigned posted_first, posted_count;
@@ -51,8 +51,8 @@ enum { IN_META, IN_ATTRS, IN_START, IN_MAP, IN_VERDICT, RECEIVER_MAILBOXES };
 /* Offer a chunk of the receiving end to MPI, for the data that comes after all that was offered
  * before. */
 int lane_post_chunk(struct lane *lane, struct chunk *chunk, struct xfer_error *err);
-/* One look at what may come next: > 0 it came, 0 it did not, -1. */
-int lane_poll_receiver(struct lane *lane, struct xfer_error *err);
+/* Take what has come, as far as it may come next: > 0 something had, 0 nothing, -1. */
+int lane_take_received(struct lane *lane, struct xfer_error *err);
 
 /* Queue a copy of a message. */
 void lane_send_message(struct lane *lane, int tag, const void *msg, size_t len);

@@ -9,6 +9,7 @@
 
 #include "daemon/link/lane.h"
 #include "daemon/link/link.h"
+#include "daemon/link/requests.h"
 
 enum lane_end { LANE_SENDING, LANE_RECEIVING };
 
@@ -17,9 +18,12 @@ struct lane *lane_create(struct link *link, MPI_Comm comm, int peer, enum lane_e
                          uint32_t chunk, struct xfer_error *err);
 void lane_destroy(struct lane *lane); /* cancels what is posted; NULL is fine */
 
-/* One look at what may have come or gone: > 0 something did, 0 nothing, -1 the link is broken.
+/* Have all looked at that may have come or gone. */
+void lane_add_requests(struct lane *lane, struct requests *requests);
+
+/* Take what has come or gone by the last look: > 0 something had, 0 nothing, -1 the link is broken.
  * Calls the lane's handlers. */
-int lane_poll(struct lane *lane, struct xfer_error *err);
+int lane_take(struct lane *lane, struct xfer_error *err);
 
 /* Messages of this end that have not left yet. */
 unsigned lane_outgoing(const struct lane *lane);

@@ -17,8 +17,9 @@ int lane_post_chunk(struct lane *lane, struct chunk *chunk, struct xfer_error *e
     unsigned i = (lane->posted_first + lane->posted_count) % XFER_RING_CHUNKS;
 
     lane->posted[i].chunk = chunk;
+    lane->posted[i].request = (struct request){.mpi = MPI_REQUEST_NULL};
     if (mpi_check(MPI_Irecv(chunk->data, (int)chunk->size, MPI_BYTE, lane->peer, WIRE_TAG_DATA,
-                            lane->comm, &lane->posted[i].request),
+                            lane->comm, &lane->posted[i].request.mpi),
                   "MPI_Irecv", err))
         return -1;
     lane->posted_count++;
@@ -57,7 +58,7 @@ void lane_send_go(struct lane *lane, const void *msg, size_t len)
 }
 
 /* A message of this mailbox may come next. */
-static int poll_mailbox(struct lane *lane, int which,
+static int take_message(struct lane *lane, int which,
                         int (*handler)(void *, const void *, size_t, struct xfer_error *),
                         struct xfer_error *err)
 {
@@ -66,7 +67,7 @@ static int poll_mailbox(struct lane *lane, int which,
                                         [LANE_START] = EXPECT_START,
                                         [LANE_MAP] = EXPECT_MAP};
     size_t len;
-    int tag, n = mailbox_poll(&lane->in[which], &len, &tag, err);
+    int tag, n = mailbox_take(&lane->in[which], &len, &tag, err);
 
     if (n <= 0)
         return n;
@@ -77,20 +78,16 @@ static int poll_mailbox(struct lane *lane, int which,
     return 1;
 }
 
-static int poll_data(struct lane *lane, struct xfer_error *err)
+static int take_data(struct lane *lane, struct xfer_error *err)
 {
-    MPI_Status status;
+    struct request *request = &lane->posted[lane->posted_first].request;
     struct chunk *chunk;
-    int done = 0, count = 0;
+    int count = 0;
 
-    if (lane->posted_count == 0)
-        return 0; /* all of them are being written */
-    if (mpi_check(MPI_Test(&lane->posted[lane->posted_first].request, &done, &status),
-                  "MPI_Test of data", err))
-        return -1;
-    if (!done)
-        return 0;
-    if (mpi_check(MPI_Get_count(&status, MPI_BYTE, &count), "MPI_Get_count", err))
+    if (lane->posted_count == 0 || !request->done)
+        return 0; /* none has come, or all are being written */
+    request->done = false;
+    if (mpi_check(MPI_Get_count(&request->status, MPI_BYTE, &count), "MPI_Get_count", err))
         return -1;
     chunk = lane->posted[lane->posted_first].chunk;
     chunk->len = (size_t)count;
@@ -112,23 +109,33 @@ static int poll_data(struct lane *lane, struct xfer_error *err)
     return 1;
 }
 
-int lane_poll_receiver(struct lane *lane, struct xfer_error *err)
+static int take_next(struct lane *lane, struct xfer_error *err)
 {
     const struct lane_receiver_events *receiver = lane->receiver;
 
     switch (lane->expect) {
     case EXPECT_META:
-        return poll_mailbox(lane, IN_META, receiver->meta, err);
+        return take_message(lane, IN_META, receiver->meta, err);
     case EXPECT_ATTRS:
-        return poll_mailbox(lane, IN_ATTRS, receiver->attrs, err);
+        return take_message(lane, IN_ATTRS, receiver->attrs, err);
     case EXPECT_START:
-        return poll_mailbox(lane, IN_START, receiver->start, err);
+        return take_message(lane, IN_START, receiver->start, err);
     case EXPECT_MAP:
-        return poll_mailbox(lane, IN_MAP, receiver->map, err);
+        return take_message(lane, IN_MAP, receiver->map, err);
     case EXPECT_DATA:
-        return poll_data(lane, err);
+        return take_data(lane, err);
     case EXPECT_VERDICT:
-        return poll_mailbox(lane, IN_VERDICT, receiver->verdict, err);
+        return take_message(lane, IN_VERDICT, receiver->verdict, err);
     }
     return 0;
+}
+
+int lane_take_received(struct lane *lane, struct xfer_error *err)
+{
+    int n, found = 0;
+
+    /* each is posted again by that, and comes again only after another look */
+    while ((n = take_next(lane, err)) > 0)
+        found = 1;
+    return n < 0 ? -1 : found;
 }

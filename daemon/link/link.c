@@ -70,9 +70,13 @@ static int link_poll(void *user)
 
     if (link->failed)
         return tell_broken(link);
-    found = link_poll_control(link, &err);
+    requests_add(&link->requests, &link->in.request);
+    outbox_add(&link->control, &link->requests);
+    for (unsigned i = 0; i < link->n_lanes; i++)
+        lane_add_requests(link->lanes[i], &link->requests);
+    found = requests_look(&link->requests, &err) ? -1 : link_take_control(link, &err);
     for (unsigned i = 0; i < link->n_lanes && found >= 0; i++) {
-        int n = lane_poll(link->lanes[i], &err);
+        int n = lane_take(link->lanes[i], &err);
 
         found = n < 0 ? -1 : found + n;
     }
@@ -212,7 +216,7 @@ void link_destroy(struct link *link)
         return;
     ev_timer_stop(link->loop, &link->heartbeat);
     pace_destroy(link->pace);
-    mailbox_cancel(&link->in.request);
+    request_cancel(&link->in.request);
     outbox_abandon(&link->control);
     for (unsigned i = 0; link->lanes && i < link->n_lanes; i++)
         lane_destroy(link->lanes[i]);

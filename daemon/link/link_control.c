@@ -219,17 +219,15 @@ static int on_control(struct link *link, int tag, const void *msg, size_t len,
     }
 }
 
-int link_poll_control(struct link *link, struct xfer_error *err)
+int link_take_control(struct link *link, struct xfer_error *err)
 {
     struct chunk *none;
     size_t len;
     int n, tag, found = 0;
 
-    while ((n = outbox_poll(&link->control, &none, err)) > 0)
+    while (outbox_take(&link->control, &none))
         found = 1;
-    if (n < 0)
-        return -1;
-    n = mailbox_poll(&link->in, &len, &tag, err);
+    n = mailbox_take(&link->in, &len, &tag, err);
     if (n <= 0)
         return n < 0 ? -1 : found;
     if (on_control(link, tag, link->in.buf, len, err) || mailbox_post(&link->in, err))

@@ -12,6 +12,7 @@
 #include "daemon/link/mailbox.h"
 #include "daemon/link/outbox.h"
 #include "daemon/link/pace.h"
+#include "daemon/link/requests.h"
 
 struct ping;
 
@@ -26,6 +27,7 @@ struct link {
 
     struct lane **lanes;
     unsigned n_lanes;
+    struct requests requests;
     struct doorbell *bell;
     struct pace *pace;
     struct link_peer peer;
@@ -58,7 +60,7 @@ struct link {
 int handshake(struct link *link, struct xfer_error *err);
 
 /* link_control.c: take what has come, send what waits: > 0 something moved, 0 nothing, -1. */
-int link_poll_control(struct link *link, struct xfer_error *err);
+int link_take_control(struct link *link, struct xfer_error *err);
 void link_ask(struct link *link); /* a question that the other rank answers */
 void link_drop_pings(struct link *link);
 

@@ -11,37 +11,26 @@ void mailbox_init(struct mailbox *m, MPI_Comm comm, int peer, int tag)
     m->comm = comm;
     m->peer = peer;
     m->tag = tag;
-    m->request = MPI_REQUEST_NULL;
+    m->request = (struct request){.mpi = MPI_REQUEST_NULL};
 }
 
 int mailbox_post(struct mailbox *m, struct xfer_error *err)
 {
     return mpi_check(
-        MPI_Irecv(m->buf, sizeof(m->buf), MPI_BYTE, m->peer, m->tag, m->comm, &m->request),
+        MPI_Irecv(m->buf, sizeof(m->buf), MPI_BYTE, m->peer, m->tag, m->comm, &m->request.mpi),
         "MPI_Irecv", err);
 }
 
-int mailbox_poll(struct mailbox *m, size_t *len, int *tag, struct xfer_error *err)
+int mailbox_take(struct mailbox *m, size_t *len, int *tag, struct xfer_error *err)
 {
-    MPI_Status status;
-    int done = 0, count = 0;
+    int count = 0;
 
-    if (mpi_check(MPI_Test(&m->request, &done, &status), "MPI_Test of a message on its way in",
-                  err))
-        return -1;
-    if (!done)
+    if (!m->request.done)
         return 0;
-    if (mpi_check(MPI_Get_count(&status, MPI_BYTE, &count), "MPI_Get_count", err))
+    m->request.done = false;
+    if (mpi_check(MPI_Get_count(&m->request.status, MPI_BYTE, &count), "MPI_Get_count", err))
         return -1;
     *len = (size_t)count;
-    *tag = status.MPI_TAG;
+    *tag = m->request.status.MPI_TAG;
     return 1;
-}
-
-void mailbox_cancel(MPI_Request *request)
-{
-    if (*request == MPI_REQUEST_NULL)
-        return;
-    MPI_Cancel(request);
-    MPI_Request_free(request);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * See outbox.h. Only the oldest request is tested: messages to one peer leave in order but for
+ * See outbox.h. Only the oldest requests are looked at: messages to one peer leave in order but for
  * small ones overtaking, and those lose nothing by waiting for their turn.
  *
  * Chunks are sent synchronously. Small ones would be eager else: MPI would call them sent at once,
@@ -16,7 +16,7 @@
 
 struct outgoing {
     struct outgoing *next;
-    MPI_Request request;
+    struct request request;
     struct chunk *chunk;
     unsigned char msg[];
 };
@@ -49,13 +49,12 @@ int outbox_send(struct outbox *box, int tag, const void *msg, size_t len, struct
 
     if (!o)
         return error_set_errno(err, ENOMEM, "message of %zu bytes", len);
-    o->next = NULL;
-    o->chunk = NULL;
+    *o = (struct outgoing){0};
     if (len > 0)
         memcpy(o->msg, msg, len);
-    return started(box, o,
-                   MPI_Isend(o->msg, (int)len, MPI_BYTE, box->peer, tag, box->comm, &o->request),
-                   "MPI_Isend", err);
+    return started(
+        box, o, MPI_Isend(o->msg, (int)len, MPI_BYTE, box->peer, tag, box->comm, &o->request.mpi),
+        "MPI_Isend", err);
 }
 
 int outbox_send_chunk(struct outbox *box, int tag, struct chunk *chunk, struct xfer_error *err)
@@ -64,34 +63,35 @@ int outbox_send_chunk(struct outbox *box, int tag, struct chunk *chunk, struct x
 
     if (!o)
         return error_set_errno(err, ENOMEM, "chunk");
-    o->next = NULL;
-    o->chunk = chunk;
-    return started(
-        box, o,
-        MPI_Issend(chunk->data, (int)chunk->len, MPI_BYTE, box->peer, tag, box->comm, &o->request),
-        "MPI_Issend", err);
+    *o = (struct outgoing){.chunk = chunk};
+    return started(box, o,
+                   MPI_Issend(chunk->data, (int)chunk->len, MPI_BYTE, box->peer, tag, box->comm,
+                              &o->request.mpi),
+                   "MPI_Issend", err);
 }
 
-int outbox_poll(struct outbox *box, struct chunk **chunk, struct xfer_error *err)
+void outbox_add(struct outbox *box, struct requests *requests)
 {
     struct outgoing *o = box->first;
-    int done = 0;
+
+    for (int i = 0; o && i < REQUESTS_AHEAD; i++, o = o->next)
+        requests_add(requests, &o->request);
+}
+
+bool outbox_take(struct outbox *box, struct chunk **chunk)
+{
+    struct outgoing *o = box->first;
 
     *chunk = NULL;
-    if (!o)
-        return 0;
-    if (mpi_check(MPI_Test(&o->request, &done, MPI_STATUS_IGNORE),
-                  "MPI_Test of a message on its way out", err))
-        return -1;
-    if (!done)
-        return 0;
+    if (!o || !o->request.done)
+        return false;
     *chunk = o->chunk;
     box->first = o->next;
     if (!box->first)
         box->last = NULL;
     box->count--;
     free(o);
-    return 1;
+    return true;
 }
 
 void outbox_abandon(struct outbox *box)
@@ -99,12 +99,12 @@ void outbox_abandon(struct outbox *box)
     struct outgoing *o, *next;
 
     for (o = box->first; o; o = next) {
-        int done = 0;
+        int done = o->request.done;
 
         next = o->next;
         /* What has left in the meantime is freed; a message that MPI still reads from must stay
          * where it is. */
-        if (MPI_Test(&o->request, &done, MPI_STATUS_IGNORE) == MPI_SUCCESS && done)
+        if (done || (MPI_Test(&o->request.mpi, &done, MPI_STATUS_IGNORE) == MPI_SUCCESS && done))
             free(o);
     }
     box->first = box->last = NULL;
