@@ -9,6 +9,7 @@
 #include "daemon/rank_impl.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <ev.h>
 #include <signal.h>
 #include <stdio.h>
@@ -346,6 +347,18 @@ static int wind_up(struct rank *r)
     return 0;
 }
 
+/* Small blocks come and go by the thousand, and many are freed by another thread than the one that
+ * asked for them. Each time the top of a heap is given back to the kernel, or grown by a page,
+ * costs as much as storing a file's metadata. */
+static void keep_memory(void)
+{
+#ifdef M_TOP_PAD
+    mallopt(M_TOP_PAD, 256 * 1024);
+    mallopt(M_TRIM_THRESHOLD, 2 * 1024 * 1024);
+    mallopt(M_MMAP_THRESHOLD, 512 * 1024);
+#endif
+}
+
 int rank_run(int *argc, char ***argv, const struct conf *conf, const struct rank_options *options)
 {
     struct rank r = {.conf = *conf,
@@ -356,6 +369,7 @@ int rank_run(int *argc, char ***argv, const struct conf *conf, const struct rank
     struct xfer_error err = XFER_ERROR_INIT;
     int size = 0;
 
+    keep_memory();
     r.loop = ev_default_loop(EVFLAG_NOENV);
     if (!r.loop) {
         log_error("the event loop could not be made");
