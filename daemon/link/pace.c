@@ -22,10 +22,12 @@
 #define US 1000LL
 #define MS (1000 * US)
 
-#define HOT_FOR    (200 * US) /* after the last progress */
-#define STEP_MIN   (20 * US)  /* first sleep of the warm state */
-#define HOT_SMALL  (5 * US)   /* the same two where messages are small: they wait for no answer, */
-#define STEP_SMALL (80 * US)  /* and many are taken at once for the price of one */
+#define HOT_FOR  (200 * US) /* after the last progress */
+#define STEP_MIN (20 * US)  /* first sleep of the warm state */
+/* The same two where messages are small, which wait for no answer and can be taken by the dozen, or
+ * where both ranks share one machine. */
+#define HOT_SPARE  (5 * US)
+#define STEP_SPARE (80 * US)
 #define STEP_MAX   (500 * US) /* longest one */
 #define LONG_STEP  (5 * MS)   /* the same while nothing but an answer is due: after long silence */
 #define LONG_PART  8          /* ... but no longer than that part of it */
@@ -107,9 +109,14 @@ static bool may_nap(const struct pace *p, int64_t quiet)
 {
     if (!p->bell)
         return quiet < IDLE_AFTER;
-    if (p->small)
-        return p->step == STEP_SMALL;
-    return p->step == STEP_MIN || (quiet < PIECES_AFTER && p->client.receiving(p->user));
+    return p->step == STEP_SPARE ||
+           (!p->small && quiet < PIECES_AFTER && p->client.receiving(p->user));
+}
+
+/* Is the processor better left to who works? The workers of both ranks want it, and others. */
+static bool is_sparing(const struct pace *p)
+{
+    return p->small || p->bell;
 }
 
 static void set_asleep(struct pace *p, bool asleep)
@@ -134,7 +141,7 @@ static int64_t look(struct pace *p)
     now = now_ns();
     if (found || p->kicked) {
         p->last_progress = now;
-        p->step = p->small ? STEP_SMALL : STEP_MIN;
+        p->step = is_sparing(p) ? STEP_SPARE : STEP_MIN;
         p->kicked = false;
         if (found)
             p->ring_gap = RING_AGAIN;
@@ -142,8 +149,7 @@ static int64_t look(struct pace *p)
             doorbell_wake(p->bell);
     }
     quiet = now - p->last_progress;
-    /* where nothing can move the processor is better left to who is at it */
-    if (quiet < (p->small ? HOT_SMALL : HOT_FOR) && !(p->bell && p->client.blocked(p->user)))
+    if (quiet < (is_sparing(p) ? HOT_SPARE : HOT_FOR) && !(p->bell && p->client.blocked(p->user)))
         return 0;
     p->step_max = STEP_MAX;
     awake = p->client.sending(p->user);
