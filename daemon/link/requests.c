@@ -20,10 +20,15 @@ void requests_add(struct requests *r, struct request *request)
 
 int requests_look(struct requests *r, struct xfer_error *err)
 {
-    int n = (int)r->n, done = 0;
+    int n = (int)r->n, done = 0, rc;
 
     r->n = 0;
-    if (mpi_check(MPI_Testsome(n, r->mpi, &done, r->indices, r->statuses), "MPI_Testsome", err))
+    rc = MPI_Testsome(n, r->mpi, &done, r->indices, r->statuses);
+    /* which only says that one of them says why */
+    for (int i = 0; i < done && rc == MPI_ERR_IN_STATUS; i++)
+        if (r->statuses[i].MPI_ERROR != MPI_SUCCESS)
+            rc = r->statuses[i].MPI_ERROR;
+    if (mpi_check(rc, "MPI_Testsome", err))
         return -1;
     /* MPI_UNDEFINED, which is negative, where none was under way */
     for (int i = 0; i < done; i++) {
