@@ -62,7 +62,7 @@ starts_again() {
 
 @test "supervisor and launcher are killed: the ranks end by themselves, the next start sweeps" {
     start_slow
-    begin_moving --timeout 2
+    begin_moving --timeout 30
     ends_by_itself supervisor launcher
     local runtime=$RUNTIME shared=$SHARED
     starts_again 1
@@ -72,7 +72,7 @@ starts_again() {
 
 @test "all but rank 1 are killed: it ends by itself, the next start sweeps" {
     start_slow
-    begin_moving --timeout 2
+    begin_moving --timeout 30
     ends_by_itself supervisor launcher rank0
     local runtime=$RUNTIME shared=$SHARED
     starts_again 1
@@ -82,7 +82,7 @@ starts_again() {
 
 @test "all four are killed at once: the next start sweeps" {
     start_slow
-    begin_moving --timeout 2
+    begin_moving --timeout 30
     ends_by_itself supervisor launcher rank0 rank1
     local runtime=$RUNTIME shared=$SHARED
     starts_again 1
@@ -92,7 +92,7 @@ starts_again() {
 
 @test "a daemon that is started right after the supervisor's death waits for the old ranks" {
     start_slow
-    begin_moving --timeout 2
+    begin_moving --timeout 30
     know_daemon
     local old=("$RANK0" "$RANK1")
     end_these supervisor

@@ -48,7 +48,7 @@ stops() {
 
 @test "SIGTERM in the middle of a transfer: the client is told, the next start goes on with it" {
     start_slow
-    begin_moving --timeout 3
+    begin_moving --timeout 10
     open_raw
     stops TERM
     only_files_but_of 1
