@@ -3,7 +3,8 @@
  * Names of one inode (tree_impl.h). The first that is to be sent is sent; the others wait until it
  * is stored, and are sent as names of that. Where it fails the next one takes its place. An inode
  * is remembered until all its names have been seen and are over; those with names outside of the
- * tree to the end.
+ * tree to the end. Meanwhile its number may become another file's, which has another size or time:
+ * that one is not the same, and neither is one that was changed between two of its names.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -17,6 +18,8 @@ struct tree_link {
     struct tree_link *next; /* with the same hash */
     dev_t dev;
     ino_t ino;
+    off_t size;
+    struct timespec mtime;
     uint64_t seen;    /* names */
     uint64_t entries; /* of these, not over */
     enum link_state state;
@@ -104,11 +107,17 @@ static void grow(struct tree_links *links)
     *links = more;
 }
 
+static bool is(const struct tree_link *link, const struct stat *st)
+{
+    return link->dev == st->st_dev && link->ino == st->st_ino && link->size == st->st_size &&
+           link->mtime.tv_sec == st->st_mtim.tv_sec && link->mtime.tv_nsec == st->st_mtim.tv_nsec;
+}
+
 static struct tree_link *find(struct tree_links *links, const struct stat *st)
 {
     struct tree_link **at = head(links, st->st_dev, st->st_ino), *link = *at;
 
-    while (link && (link->dev != st->st_dev || link->ino != st->st_ino))
+    while (link && !is(link, st))
         link = link->next;
     if (link)
         return link;
@@ -117,6 +126,8 @@ static struct tree_link *find(struct tree_links *links, const struct stat *st)
         return NULL;
     link->dev = st->st_dev;
     link->ino = st->st_ino;
+    link->size = st->st_size;
+    link->mtime = st->st_mtim;
     link->next = *at;
     *at = link;
     if (++links->count > links->size)

@@ -805,6 +805,42 @@ static void names_outside_of_the_tree_do_not_matter(void **state)
     assert_counts(1, 1, 0, 0);
 }
 
+static void an_inode_that_is_another_file_by_then_is_no_other_name_of_it(void **state)
+{
+    char list[96];
+    FILE *out;
+
+    (void)state;
+    make_dir("t");
+    make_file("t/one", "same");
+    assert_int_equal(link(at("t/one"), at("outside")), 0);
+    make_file("t/pad", "x");
+    /* more than the walk finds ahead lies between the two */
+    snprintf(list, sizeof list, "%s", at("list"));
+    out = fopen(list, "w");
+    assert_non_null(out);
+    fwrite("one", 1, sizeof "one", out);
+    for (unsigned i = 0; i < 16000; i++)
+        fwrite("pad", 1, sizeof "pad", out);
+    fwrite("two", 1, sizeof "two", out);
+    assert_int_equal(fclose(out), 0);
+    rig.request.list = list;
+    rig.request.file.source = at("t");
+    rig.request.file.preserve |= PRESERVE_LINKS;
+    rig.link->keeps_log = false;
+    start();
+    WAIT(fake_node(rig.link, "d/t/one"));
+    rig.link->silent = true;
+    assert_int_equal(unlink(at("outside")), 0);
+    assert_int_equal(unlink(at("t/one")), 0);
+    make_file("t/two", "another"); /* most file systems give it the number */
+    assert_int_equal(link(at("t/two"), at("outside")), 0);
+    rig.link->silent = false;
+    WAIT(rig.done);
+    assert_int_equal(rig.result.error.code, XFER_OK);
+    assert_int_equal(node("d/t/two")->size, strlen("another"));
+}
+
 /* ---- a file by itself ---- */
 
 static void a_file_is_a_tree_of_its_own(void **state)
@@ -1175,6 +1211,7 @@ int main(void)
         T(where_the_first_name_fails_the_next_is_sent),
         T(links_that_are_there_send_nothing),
         T(names_outside_of_the_tree_do_not_matter),
+        T(an_inode_that_is_another_file_by_then_is_no_other_name_of_it),
         T(a_file_is_a_tree_of_its_own),
         T(a_file_that_is_not_to_be_replaced_is_an_error_of_the_whole),
         T(a_file_that_was_handed_over_is_read_by_its_descriptor),
