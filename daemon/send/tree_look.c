@@ -76,7 +76,7 @@ static void begin_look(struct tree *t, struct tree_dir *dir, struct wire_look *l
     look->preserve = r->preserve;
     look->dry = t->dry_run;
     look->begin = dir == t->above && !r->again && !t->dry_run && !t->single;
-    look->since = r->again && r->overwrite == OVERWRITE_REPLACE && !t->dry_run;
+    look->since = r->again && !t->dry_run;
     look->checksum = t->checksum;
     look->caller = r->as_owner;
     look->uid = r->uid;

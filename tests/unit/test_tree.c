@@ -566,6 +566,24 @@ static void what_was_there_before_the_job_is_no_work_of_it(void **state)
     assert_true(fake_logged(rig.link, "META d/t/f") >= 0);
 }
 
+static void another_attempt_asks_for_what_is_on_disk_however_it_replaces(void **state)
+{
+    static const enum overwrite_mode modes[] = {OVERWRITE_REPLACE, OVERWRITE_NEVER,
+                                                OVERWRITE_CHANGED, OVERWRITE_NEWER};
+
+    (void)state;
+    make_small_tree();
+    for (unsigned i = 0; i < sizeof modes / sizeof *modes; i++) {
+        rig.request.file.overwrite = modes[i];
+        rig.request.file.again = false;
+        run_well();
+        assert_false(rig.link->last_look.since);
+        rig.request.file.again = true;
+        run_well();
+        assert_true(rig.link->last_look.since);
+    }
+}
+
 static void changed_sends_only_what_differs(void **state)
 {
     (void)state;
@@ -1196,6 +1214,7 @@ int main(void)
         T(paths_that_become_too_long_fail),
         T(a_second_attempt_sends_only_what_is_missing),
         T(what_was_there_before_the_job_is_no_work_of_it),
+        T(another_attempt_asks_for_what_is_on_disk_however_it_replaces),
         T(changed_sends_only_what_differs),
         T(another_mode_counts_as_changed),
         T(never_leaves_what_is_there),
