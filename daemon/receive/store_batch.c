@@ -192,8 +192,8 @@ static void add(struct dirs *dirs, const struct store_file *file, bool itself)
 /* What it takes for its name, and of a directory for mode and times, to last. */
 static void add_dirs(struct dirs *dirs, const struct store_file *file)
 {
-    if (file->kind == WIRE_KIND_DIRECTORY && file->unchanged)
-        return; /* see store_file_sync_above() */
+    if (store_file_is_synced(file))
+        return;
     if (file->kind == WIRE_KIND_DIRECTORY)
         add(dirs, file, true);
     if (file->parent.shared != NULL && file->parent.shared == dirs->last)

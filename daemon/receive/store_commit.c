@@ -263,10 +263,17 @@ int store_file_name(struct store_file *file, struct xfer_error *err)
     return file->stored ? still_there(file, err) : name_file(file, err);
 }
 
+/* What another attempt may have done is synced by store_look(). One that a LOOK of this one has
+ * made is told apart by its times alone, where it gets any. */
+bool store_file_is_synced(const struct store_file *file)
+{
+    return file->kind == WIRE_KIND_DIRECTORY && file->unchanged &&
+           (file->preserve & PRESERVE_TIMES);
+}
+
 int store_file_sync_above(const struct store_file *file, struct xfer_error *err)
 {
-    if (file->kind == WIRE_KIND_DIRECTORY &&
-        file->unchanged) /* what another attempt may have done is synced by store_look() */
+    if (store_file_is_synced(file))
         return 0;
     if (file->kind == WIRE_KIND_DIRECTORY && store_sync_dir(file->fd, err) != 0)
         return -1;

@@ -136,6 +136,8 @@ void store_file_discard(struct store_file *file);
 int store_file_name(struct store_file *file, struct xfer_error *err);
 /* What gives it its name and, of a directory, what it has itself: to the disk. */
 int store_file_sync_above(const struct store_file *file, struct xfer_error *err);
+/* A directory that is as it was when it was last synced. */
+bool store_file_is_synced(const struct store_file *file);
 /* Is it on another file system than the root, or is a sync of that not to be relied on? */
 bool store_file_is_apart(const struct store_file *file);
 /* Its directory could not be synced. */

@@ -130,8 +130,8 @@ static void told(void *user, const struct store_outcome *outcome, const struct x
         memcpy(rig->warnings[one->number], outcome->warning, XFER_ERROR_TEXT_SIZE);
 }
 
-static void hold_kind(struct rig *rig, unsigned number, enum wire_kind kind, const char *path,
-                      const char *target)
+static void hold_with(struct rig *rig, unsigned number, enum wire_kind kind, const char *path,
+                      const char *target, uint32_t preserve)
 {
     struct xfer_error err = XFER_ERROR_INIT;
     struct wire_verdict verdict;
@@ -141,6 +141,7 @@ static void hold_kind(struct rig *rig, unsigned number, enum wire_kind kind, con
     meta_of(&meta, path, 0);
     meta.kind = kind;
     meta.mode = 0711;
+    meta.preserve = preserve;
     meta.sync = SYNC_BATCH;
     meta.tree = true;
     meta.target_len = strlen(target);
@@ -152,6 +153,12 @@ static void hold_kind(struct rig *rig, unsigned number, enum wire_kind kind, con
     assert_int_equal(store_prepare(file, &verdict, &err), 0);
     ones[number] = (struct one){rig, number};
     store_batch_hold(rig->batch, file, told, &ones[number]);
+}
+
+static void hold_kind(struct rig *rig, unsigned number, enum wire_kind kind, const char *path,
+                      const char *target)
+{
+    hold_with(rig, number, kind, path, target, PRESERVE_DEFAULT);
 }
 
 static void hold(struct rig *rig, unsigned number, const char *path, const char *text,
@@ -424,6 +431,27 @@ static void test_directories_that_are_as_they_should_be_are_told_without_a_sync(
     assert_int_equal(rig->codes[1], XFER_OK);
 }
 
+static void test_directories_that_a_look_has_made_are_synced_without_times_too(void **state)
+{
+    struct wire_look *look = calloc(1, sizeof *look);
+    struct rig *rig = *state;
+    struct wire_looked looked;
+
+    assert_non_null(look);
+    look->number = look->job = look->n = 1;
+    look->preserve = PRESERVE_MODE;
+    look->entries[0].kind = WIRE_KIND_DIRECTORY;
+    look->entries[0].mode = 0711;
+    strcpy(look->entries[0].name, "d");
+    store_look(rig->fixture.store, look, &looked);
+    assert_int_equal(looked.entries[0].result, WIRE_LOOKED_MADE);
+    assert_string_equal(trace, "");
+    hold_with(rig, 0, WIRE_KIND_DIRECTORY, "d", "", PRESERVE_MODE);
+    store_batch_commit(rig->batch);
+    assert_string_equal(trace, "ddt"); /* it, and the root */
+    free(look);
+}
+
 static void test_destroy_leaves_nothing(void **state)
 {
     struct rig *rig = *state;
@@ -456,6 +484,7 @@ int main(void)
         TEST(test_directories_and_links_take_their_turn),
         TEST(test_directory_whose_metadata_is_not_synced_is_not_told),
         TEST(test_directories_that_are_as_they_should_be_are_told_without_a_sync),
+        TEST(test_directories_that_a_look_has_made_are_synced_without_times_too),
         TEST(test_destroy_leaves_nothing),
     };
 
