@@ -3,8 +3,9 @@
  * Names of one inode (tree_impl.h). The first that is to be sent is sent; the others wait until it
  * is stored, and are sent as names of that. Where it fails the next one takes its place. An inode
  * is remembered until all its names have been seen and are over; those with names outside of the
- * tree to the end. Meanwhile its number may become another file's, which has another size or time:
- * that one is not the same, and neither is one that was changed between two of its names.
+ * tree to the end, and with a list, which may name one twice, all. Meanwhile its number may become
+ * another file's, which has another size or time: that one is not the same, and neither is one that
+ * was changed between two of its names.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -222,6 +223,6 @@ void tree_links_end(struct tree *t, struct tree_entry *e, bool stored)
     if (link->first == e)
         settle(t, e, stored);
     e->link = NULL;
-    if (--link->entries == 0 && link->seen >= (uint64_t)e->st.st_nlink)
+    if (--link->entries == 0 && link->seen >= (uint64_t)e->st.st_nlink && !t->list)
         forget(t->links, link);
 }

@@ -823,29 +823,35 @@ static void names_outside_of_the_tree_do_not_matter(void **state)
     assert_counts(1, 1, 0, 0);
 }
 
-static void an_inode_that_is_another_file_by_then_is_no_other_name_of_it(void **state)
+/* The two with so many others between them that the second is not found before the first is over.
+ */
+static void list_far_apart(const char *first, size_t size, const char *second)
 {
-    char list[96];
+    static char list[96];
     FILE *out;
 
+    snprintf(list, sizeof list, "%s", at("list"));
+    out = fopen(list, "w");
+    assert_non_null(out);
+    fwrite(first, 1, size, out);
+    for (unsigned i = 0; i < 16000; i++)
+        fwrite("pad", 1, sizeof "pad", out);
+    fwrite(second, 1, strlen(second) + 1, out);
+    assert_int_equal(fclose(out), 0);
+    make_file("t/pad", "x");
+    rig.link->keeps_log = false;
+    rig.request.list = list;
+    rig.request.file.source = at("t");
+    rig.request.file.preserve |= PRESERVE_LINKS;
+}
+
+static void an_inode_that_is_another_file_by_then_is_no_other_name_of_it(void **state)
+{
     (void)state;
     make_dir("t");
     make_file("t/one", "same");
     assert_int_equal(link(at("t/one"), at("outside")), 0);
-    make_file("t/pad", "x");
-    /* more than the walk finds ahead lies between the two */
-    snprintf(list, sizeof list, "%s", at("list"));
-    out = fopen(list, "w");
-    assert_non_null(out);
-    fwrite("one", 1, sizeof "one", out);
-    for (unsigned i = 0; i < 16000; i++)
-        fwrite("pad", 1, sizeof "pad", out);
-    fwrite("two", 1, sizeof "two", out);
-    assert_int_equal(fclose(out), 0);
-    rig.request.list = list;
-    rig.request.file.source = at("t");
-    rig.request.file.preserve |= PRESERVE_LINKS;
-    rig.link->keeps_log = false;
+    list_far_apart("one", sizeof "one", "two");
     start();
     WAIT(fake_node(rig.link, "d/t/one"));
     rig.link->silent = true;
@@ -857,6 +863,19 @@ static void an_inode_that_is_another_file_by_then_is_no_other_name_of_it(void **
     WAIT(rig.done);
     assert_int_equal(rig.result.error.code, XFER_OK);
     assert_int_equal(node("d/t/two")->size, strlen("another"));
+}
+
+static void a_name_that_is_listed_twice_is_no_other_name(void **state)
+{
+    static const char twice[] = "one\0one";
+
+    (void)state;
+    make_dir("t");
+    make_file("t/one", "same");
+    assert_int_equal(link(at("t/one"), at("t/two")), 0);
+    list_far_apart(twice, sizeof twice, "two");
+    run_well();
+    assert_int_equal(inode("d/t/one"), inode("d/t/two"));
 }
 
 /* ---- a file by itself ---- */
@@ -1231,6 +1250,7 @@ int main(void)
         T(links_that_are_there_send_nothing),
         T(names_outside_of_the_tree_do_not_matter),
         T(an_inode_that_is_another_file_by_then_is_no_other_name_of_it),
+        T(a_name_that_is_listed_twice_is_no_other_name),
         T(a_file_is_a_tree_of_its_own),
         T(a_file_that_is_not_to_be_replaced_is_an_error_of_the_whole),
         T(a_file_that_was_handed_over_is_read_by_its_descriptor),
