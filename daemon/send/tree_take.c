@@ -155,7 +155,8 @@ static void take_special(struct tree *t, struct tree_dir *dir, const struct walk
 
 static void take_error(struct tree *t, struct tree_dir *dir, const struct walk_entry *found)
 {
-    if (dir && (dir->path[0] || found->name[0]))
+    /* a list goes on behind a path that is none, also where that has no name at all */
+    if (dir && (dir->path[0] || found->name[0] || t->list))
         tree_fail_path(t, path_in(t, dir, found->name), found->error);
     else if (!dir && t->request.handle) /* why the handle is of no use is what counts */
         tree_take_single(t, NULL, 0);

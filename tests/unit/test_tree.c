@@ -878,6 +878,29 @@ static void a_name_that_is_listed_twice_is_no_other_name(void **state)
     assert_int_equal(inode("d/t/one"), inode("d/t/two"));
 }
 
+/* ---- lists ---- */
+
+static void an_empty_path_in_a_list_fails_by_itself(void **state)
+{
+    static const char text[] = "f\0\0a/g";
+    char list[96];
+    FILE *out;
+
+    (void)state;
+    make_small_tree();
+    snprintf(list, sizeof list, "%s", at("list"));
+    out = fopen(list, "w");
+    assert_non_null(out);
+    fwrite(text, 1, sizeof text, out);
+    assert_int_equal(fclose(out), 0);
+    rig.request.list = list;
+    run();
+    assert_int_equal(rig.result.error.code, XFER_INCOMPLETE);
+    assert_counts(3, 2, 1, 0);
+    assert_non_null(strstr(note_of("")->text, "is empty"));
+    assert_int_equal(node("d/t/a/g")->size, 4);
+}
+
 /* ---- a file by itself ---- */
 
 static void a_file_is_a_tree_of_its_own(void **state)
@@ -1251,6 +1274,7 @@ int main(void)
         T(names_outside_of_the_tree_do_not_matter),
         T(an_inode_that_is_another_file_by_then_is_no_other_name_of_it),
         T(a_name_that_is_listed_twice_is_no_other_name),
+        T(an_empty_path_in_a_list_fails_by_itself),
         T(a_file_is_a_tree_of_its_own),
         T(a_file_that_is_not_to_be_replaced_is_an_error_of_the_whole),
         T(a_file_that_was_handed_over_is_read_by_its_descriptor),
