@@ -71,6 +71,8 @@ static void free_tree(struct tree *t)
     struct sender *s = t->sender;
 
     walk_destroy(t->walk);
+    if (t->early)
+        walk_entry_free(t->early);
     free_list(&t->ready);
     free_dirs(t);
     tree_links_free(t->links);
@@ -180,7 +182,7 @@ static void finish(struct tree *t)
 /* Nothing can be done before something is stored that the receiver may hold back. */
 static bool waits_for_receipts(const struct tree *t)
 {
-    bool no_more = !t->walk || walk_ended(t->walk) || tree_is_full(t);
+    bool no_more = !t->walk || walk_ended(t->walk) || t->early || tree_is_full(t);
 
     if (t->stopping)
         return t->n_flights > 0;

@@ -91,8 +91,9 @@ struct tree {
 
     /* what there is of it */
     struct walk *walk;
-    struct tree_dir *dirs;  /* all */
-    struct tree_dir *above; /* in which the source is an entry */
+    struct walk_entry *early; /* found, and taken when what is in its way is over */
+    struct tree_dir *dirs;    /* all */
+    struct tree_dir *above;   /* in which the source is an entry */
     struct tree_dir *asking, *asking_last;
     struct tree_list ready;     /* to be sent */
     struct tree_entry *flights; /* under way */

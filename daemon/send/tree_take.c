@@ -211,11 +211,29 @@ static void take_one(struct tree *t, struct walk_entry *found)
         take_error(t, dir, found);
 }
 
+/* A list may come back to a directory. One that is to lock its owner out has to be over by then:
+ * its mode would come in the midst of what is stored in it the second time. */
+static bool is_early(const struct tree *t, const struct walk_entry *found)
+{
+    const struct tree_dir *dir = t->dirs;
+
+    if (!t->list || t->dry_run || found->event != WALK_ENTER ||
+        (found->st.st_mode & S_IRWXU) == S_IRWXU)
+        return false;
+    while (dir && (!dir->parent || strcmp(dir->path, found->dir->path) != 0))
+        dir = dir->next;
+    return dir != NULL;
+}
+
 void tree_take(struct tree *t)
 {
     struct walk_entry *found;
 
-    while (!t->stopping && !t->paused && !tree_is_full(t) && (found = walk_take(t->walk))) {
+    while (!t->stopping && !t->paused && !tree_is_full(t) &&
+           (found = t->early ? t->early : walk_take(t->walk))) {
+        t->early = is_early(t, found) ? found : NULL;
+        if (t->early)
+            return;
         take_one(t, found);
         walk_entry_free(found);
     }

@@ -880,25 +880,52 @@ static void a_name_that_is_listed_twice_is_no_other_name(void **state)
 
 /* ---- lists ---- */
 
-static void an_empty_path_in_a_list_fails_by_itself(void **state)
+static void list_these(const char *text, size_t size)
 {
-    static const char text[] = "f\0\0a/g";
-    char list[96];
+    static char list[96];
     FILE *out;
 
-    (void)state;
-    make_small_tree();
     snprintf(list, sizeof list, "%s", at("list"));
     out = fopen(list, "w");
     assert_non_null(out);
-    fwrite(text, 1, sizeof text, out);
+    fwrite(text, 1, size, out);
     assert_int_equal(fclose(out), 0);
     rig.request.list = list;
+}
+
+static void an_empty_path_in_a_list_fails_by_itself(void **state)
+{
+    static const char text[] = "f\0\0a/g";
+
+    (void)state;
+    make_small_tree();
+    list_these(text, sizeof text);
     run();
     assert_int_equal(rig.result.error.code, XFER_INCOMPLETE);
     assert_counts(3, 2, 1, 0);
     assert_non_null(strstr(note_of("")->text, "is empty"));
     assert_int_equal(node("d/t/a/g")->size, 4);
+}
+
+static void a_directory_that_locks_out_is_over_before_a_list_comes_back_to_it(void **state)
+{
+    static const char text[] = "a/g\0f\0a/b/h\0f\0a/l\0f\0a/b";
+    bool batch[] = {false, true};
+
+    (void)state;
+    make_small_tree();
+    list_these(text, sizeof text);
+    assert_int_equal(chmod(at("a"), 0555), 0);
+    for (unsigned i = 0; i < 2; i++) {
+        rig.link->batch = batch[i];
+        forget_log();
+        run_well();
+        assert_before("META d/t/a/g", "STORED d/t/a");
+        assert_before("STORED d/t/a", "META d/t/a/b/h");
+        assert_before("META d/t/a/b/h", "META d/t/a/l");
+        assert_int_equal(node("d/t/a")->mode, 0555);
+    }
+    assert_int_equal(chmod(at("a"), 0755), 0);
 }
 
 /* ---- a file by itself ---- */
@@ -1275,6 +1302,7 @@ int main(void)
         T(an_inode_that_is_another_file_by_then_is_no_other_name_of_it),
         T(a_name_that_is_listed_twice_is_no_other_name),
         T(an_empty_path_in_a_list_fails_by_itself),
+        T(a_directory_that_locks_out_is_over_before_a_list_comes_back_to_it),
         T(a_file_is_a_tree_of_its_own),
         T(a_file_that_is_not_to_be_replaced_is_an_error_of_the_whole),
         T(a_file_that_was_handed_over_is_read_by_its_descriptor),
