@@ -162,7 +162,10 @@ static void look(struct receiving *r)
 
 static void run_look(struct work *work)
 {
-    look((struct receiving *)((char *)work - offsetof(struct receiving, work)));
+    struct receiving *r = (struct receiving *)((char *)work - offsetof(struct receiving, work));
+
+    store_rest(r->store);
+    look(r);
 }
 
 static void done_look(struct work *work)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * The life of the receiving root: made, opened, locked, swept; its free space. Main thread of the
- * receiving rank, but for store_space().
+ * receiving rank, but for store_space() and store_rest().
  *
  * The lock is a flock() on ROOT/.xfer/lock, held until the process ends however it ends. A new
  * generation waits for it before it removes what the former left: until then all that is the
@@ -362,4 +362,9 @@ int store_space(struct store *store, uint64_t *free_bytes, uint64_t *total_bytes
     *free_bytes = (uint64_t)vfs.f_bavail * vfs.f_frsize;
     *total_bytes = (uint64_t)vfs.f_blocks * vfs.f_frsize;
     return 0;
+}
+
+void store_rest(struct store *store)
+{
+    store_dirs_expire(store->dirs);
 }

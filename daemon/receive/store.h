@@ -65,6 +65,10 @@ const char *store_root(const struct store *store);
 int store_space(struct store *store, uint64_t *free_bytes, uint64_t *total_bytes,
                 struct xfer_error *err);
 
+/* Close what is open only for files that might have come meanwhile: who wants to unmount what lies
+ * beneath the root need not wait for others. Thread-safe; may block. Now and then. */
+void store_rest(struct store *store);
+
 /* Make the directories of a LOOK (unless it is dry), and say of everything else what is there:
  * *looked is filled in. Never follows a link. May block.
  *

@@ -139,6 +139,23 @@ void store_dir_put(struct store_dir *dir)
     free(dir);
 }
 
+void store_dirs_expire(struct store_dirs *dirs)
+{
+    struct store_dir *old[KEPT] = {NULL};
+    int64_t until = now() - MOMENT_NS;
+
+    pthread_mutex_lock(&dirs->lock);
+    for (unsigned i = 0; i < KEPT; i++) {
+        if (dirs->kept[i] == NULL || dirs->kept[i]->opened > until)
+            continue;
+        old[i] = dirs->kept[i];
+        dirs->kept[i] = NULL;
+    }
+    pthread_mutex_unlock(&dirs->lock);
+    for (unsigned i = 0; i < KEPT; i++)
+        store_dir_put(old[i]);
+}
+
 int store_dir_fd(const struct store_dir *dir)
 {
     return dir->fd;

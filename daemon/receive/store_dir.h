@@ -29,6 +29,8 @@ struct store_dir *store_dirs_get(struct store_dirs *dirs, uint64_t job, const ch
 struct store_dir *store_dirs_add(struct store_dirs *dirs, uint64_t job, const char *path,
                                  size_t len, int fd);
 void store_dir_put(struct store_dir *dir);
+/* Let go of those that nobody gets any more. May block. */
+void store_dirs_expire(struct store_dirs *dirs);
 
 int store_dir_fd(const struct store_dir *dir);
 dev_t store_dir_device(const struct store_dir *dir);

@@ -348,6 +348,40 @@ static void test_tree_makes_a_directory_again_that_was_removed(void **state)
     holds(in_root(f, "d/b"), "second");
 }
 
+static unsigned descriptors_of(const char *path)
+{
+    DIR *dir = opendir("/proc/self/fd");
+    char target[PATH_MAX];
+    struct dirent *e;
+    unsigned n = 0;
+
+    assert_non_null(dir);
+    while ((e = readdir(dir)) != NULL) {
+        ssize_t len = readlinkat(dirfd(dir), e->d_name, target, sizeof target);
+
+        n += len == (ssize_t)strlen(path) && memcmp(target, path, (size_t)len) == 0;
+    }
+    closedir(dir);
+    return n;
+}
+
+static void test_tree_does_not_keep_its_directories_open(void **state)
+{
+    static const struct timespec pause = {.tv_nsec = 1000000};
+    struct fixture *f = *state;
+    struct xfer_error err = XFER_ERROR_INIT;
+
+    assert_int_equal(mkdir(in_root(f, "d"), 0755), 0);
+    assert_int_equal(put_in_tree(f, 1000, "d/a", "x", &err), 0);
+    for (unsigned i = 0; i < 60000 && descriptors_of(in_root(f, "d")) > 0; i++) {
+        nanosleep(&pause, NULL);
+        store_rest(f->store);
+    }
+    assert_int_equal(descriptors_of(in_root(f, "d")), 0);
+    assert_int_equal(put_in_tree(f, 1000, "d/b", "y", &err), 0);
+    holds(in_root(f, "d/b"), "y");
+}
+
 /* A directory that all have found empty so far: nobody looks first, and the link tells. */
 static void test_tree_finds_what_is_in_the_way(void **state)
 {
@@ -457,6 +491,7 @@ static const struct {
     PATH_TEST(test_long_names_all_the_way_are_stored),
     PATH_TEST(test_longest_path_aborted_leaves_nothing),
     PATH_TEST(test_tree_makes_a_directory_again_that_was_removed),
+    PATH_TEST(test_tree_does_not_keep_its_directories_open),
     PATH_TEST(test_tree_finds_what_is_in_the_way),
     PATH_TEST(test_tree_of_another_job_goes_to_the_directory_of_that_name),
     PATH_TEST(test_tree_of_another_job_follows_no_link_that_came),
