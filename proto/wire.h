@@ -79,7 +79,7 @@ enum wire_kind {
 struct wire_meta {
     uint64_t seq;
     uint64_t job;  /* 1 .. XFER_INTEGER_MAX */
-    uint64_t file; /* which file of the job, from 0 */
+    uint64_t file; /* which file of the job: 0, or of a tree any number, the same in each attempt */
     uint64_t size; /* bytes that the sender means to send, 0 .. INT64_MAX */
     int64_t mtime_sec;
     uint32_t mtime_nsec; /* < 1e9 */

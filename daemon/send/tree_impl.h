@@ -103,7 +103,6 @@ struct tree {
     unsigned n_flights, n_ahead;
     unsigned n_left_open; /* directories that the walk has left, and that are open */
     size_t attrs_bytes;   /* of all entries */
-    uint64_t next_file;
 
     /* the state of it */
     ev_prepare prepare; /* the pump is to run, and */

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "daemon/send/tree_impl.h"
+#include "proto/xxh.h"
 
 /* Files are begun together, so that a worker that is woken has several to open. */
 #define TOGETHER 32
@@ -142,6 +143,15 @@ static const char *source_of(struct tree *t, const struct tree_entry *e)
     return tree_join(t->source, t->request.source, tree_path_of(t, e));
 }
 
+/* The same in each attempt, whatever is sent before it: what is there of a large file is found by
+ * it. (Where two of a job have the same one goes without.) */
+static uint64_t number_of(struct tree *t, const struct tree_entry *e)
+{
+    const char *path = tree_path_of(t, e);
+
+    return t->single ? 0 : XXH3_64bits(path, strlen(path));
+}
+
 static const char *target_of(const struct tree_entry *e)
 {
     if (e->kind == WIRE_KIND_HARDLINK)
@@ -156,7 +166,7 @@ static void start(struct tree *t, struct tree_entry *e)
     struct xfer_error err = XFER_ERROR_INIT;
     struct tree_dir *dir = e->dir;
 
-    request.file = t->next_file++;
+    request.file = number_of(t, e);
     request.source = source_of(t, e);
     request.dest = tree_dest_of(t, e);
     request.kind = e->kind;

@@ -29,6 +29,7 @@ struct node {
     uint64_t size;
     int64_t mtime;
     unsigned inode;
+    uint64_t file;
     bool of_this_job;
     char target[64];
     char path[];
@@ -309,6 +310,7 @@ static inline void fake_store(struct lane *lane, struct due *due)
     node = fake_add(lane->link, m->path, m->kind);
     node->mode = m->mode;
     node->size = m->size;
+    node->file = m->file;
     node->mtime = m->mtime_sec;
     node->of_this_job = true;
     snprintf(node->target, sizeof node->target, "%.60s", m->target);

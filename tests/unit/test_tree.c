@@ -553,6 +553,28 @@ static void a_second_attempt_sends_only_what_is_missing(void **state)
     assert_int_equal(rig.result.progress.bytes_resumed, 8);
 }
 
+static void a_file_has_its_own_number_in_each_attempt(void **state)
+{
+    static const char *const files[] = {"d/t/f", "d/t/a/g", "d/t/a/b/h"};
+    uint64_t numbers[3];
+
+    (void)state;
+    make_small_tree();
+    run_well();
+    for (unsigned i = 0; i < 3; i++) {
+        numbers[i] = node(files[i])->file;
+        for (unsigned j = 0; j < i; j++)
+            assert_int_not_equal(numbers[i], numbers[j]);
+    }
+    rig.request.file.again = true;
+    for (unsigned i = 0; i < 3; i++) {
+        node(files[i])->of_this_job = false; /* it alone is sent */
+        node(files[i])->file = 0;
+        run_well();
+        assert_int_equal(node(files[i])->file, numbers[i]);
+    }
+}
+
 static void what_was_there_before_the_job_is_no_work_of_it(void **state)
 {
     (void)state;
@@ -1282,6 +1304,7 @@ int main(void)
         T(names_of_the_receiver_itself_fail),
         T(paths_that_become_too_long_fail),
         T(a_second_attempt_sends_only_what_is_missing),
+        T(a_file_has_its_own_number_in_each_attempt),
         T(what_was_there_before_the_job_is_no_work_of_it),
         T(another_attempt_asks_for_what_is_on_disk_however_it_replaces),
         T(changed_sends_only_what_differs),
