@@ -102,6 +102,55 @@ hidden() {
     no_leftovers
 }
 
+@test "a tree that is cut off by the death of a rank goes on by itself, with what is missing" {
+    local before boot
+    some_files 50
+    make_file "$T/s/large" 60000000
+    [ -z "$XFERD_AS" ] || chown 65534 "$T/s/large"
+    boot=$(call system.hello | member boot_id)
+    ctl -q limit 5M
+    JOB=$(ctl send --no-wait "$T/s")
+    within 20 small_ones_are_there
+    within 20 job_has_sent 5000000
+    before=$(small_ones)
+    kill -KILL "$(rank_pid 1)"
+    within 30 other_ranks_than "$boot"
+    ctl -q limit 0
+    SENT=$(ctl --json -q wait "$JOB")
+    counts 101 1 100 0
+    arrived_but
+    [ "$(told '.attempts == 2 and .bytes_done == .bytes_total')" = true ]
+    # of the large one a part, too
+    [ "$(told '.bytes_resumed > 300000 and .bytes_resumed < .bytes_total')" = true ]
+    cmp "$T/s/large" "$ROOT/s/large"
+    [ "$(small_ones)" = "$before" ]
+    within 10 no_leftovers
+}
+small_ones_are_there() { [ "$(job_field "$JOB" .files_done)" -eq 100 ]; }
+small_ones() { find "$ROOT/s" -name 'f*' -printf '%P %i %C@\n' | sort; }
+other_ranks_than() { [ "$(call system.hello | member boot_id)" != "$1" ] && ctl -q ping; }
+
+@test "a tree of which a file has changed meanwhile is tried again by itself, and only that is sent" {
+    local before
+    mkdir "$T/s"
+    make_file "$T/s/changes" 500000
+    echo other >"$T/s/other"
+    [ -z "$XFERD_AS" ] || chown -R 65534 "$T/s"
+    ctl -q limit 50K
+    JOB=$(ctl send --no-wait "$T/s")
+    within 10 job_has_sent 20000
+    within 10 other_is_there
+    before=$(stat -c '%i %Z' "$ROOT/s/other")
+    echo more >>"$T/s/changes"
+    ctl -q limit 0
+    SENT=$(ctl --json -q wait "$JOB")
+    counts 2 1 1 0
+    [ "$(told '.attempts, .error, (.errors | length)')" = $'2\nnull\n0' ]
+    cmp "$T/s/changes" "$ROOT/s/changes"
+    [ "$(stat -c '%i %Z' "$ROOT/s/other")" = "$before" ]
+}
+other_is_there() { [ "$(job_field "$JOB" .files_done)" -eq 1 ]; }
+
 @test "what is in the way fails by name: a directory, a file, a link" {
     some_files 5
     mkdir -p "$ROOT/s/f3/in"
