@@ -41,7 +41,7 @@ struct scheduler_events {
     /* State, phase or counters of a job that has not ended changed. */
     void (*changed)(void *user, struct job *job);
     /* An attempt that hung is over at last, after the end of its job: what the receiver has kept of
-     * it is of no use. */
+     * it is of no use, unless the job may be tried again. */
     void (*left)(void *user, int64_t job);
 };
 

@@ -80,20 +80,22 @@ static void on_changed(void *user, struct job *job)
     }
 }
 
-static void on_left(void *user, int64_t job)
-{
-    const struct server *s = user;
-    uint64_t id = (uint64_t)job;
-
-    if (s->control.link)
-        link_send_forget(s->control.link, &id, 1);
-}
-
 /* A tree that failed may be tried again: what the receiver keeps of it, when it began, tells then
  * what is missing. */
 static bool may_go_on(const struct job *job)
 {
     return job->tree && job->state == JOB_FAILED;
+}
+
+static void on_left(void *user, int64_t number)
+{
+    const struct server *s = user;
+    struct xfer_error err = XFER_ERROR_INIT;
+    const struct job *job = queue_find(s->control.queue, number, &err);
+    uint64_t id = (uint64_t)number;
+
+    if (s->control.link && !(job && may_go_on(job)))
+        link_send_forget(s->control.link, &id, 1);
 }
 
 /* Nothing that the receiver may hold of it is of use any more. */

@@ -118,6 +118,27 @@ load cutoff
     only_files f
 }
 
+@test "what has come of a directory that failed stays, and its retry goes on with it" {
+    mkdir "$D/tree"
+    ln "$SOURCE/f" "$D/tree/f"
+    echo small >"$D/tree/small"
+    with_fault "$SHIM" write SIGSTOP 100 "$ROOT/.xfer/partial/"
+    start_xferd -o queue.stall_timeout=1s
+    XFERD_AS=
+    RANK1=$(rank_pid 1)
+    JOB=$(ctl send --no-wait --retries 0 "$D/tree")
+    within 30 ours_are_stopped "$RANK1"
+    fails 1 Stalled wait "$JOB"
+    kill -CONT "$RANK1"
+    within 20 something_has_come
+    ctl retry "$JOB"
+    ctl -q wait "$JOB"
+    diff -r "$D/tree" "$ROOT/tree"
+    [ "$(job_field "$JOB" '.bytes_resumed > 1000000 and .files_failed == 0')" = true ]
+    within 10 only_files tree tree/f tree/small
+}
+something_has_come() { [ -n "$(find "$ROOT/.xfer/partial" -type f -size +1M)" ] && ctl -q ping; }
+
 @test "partial files of another queue stay, are told of, and are gone on with when that queue is back" {
     cut_off "$SOURCE/f"
     local name=$PARTIAL size
