@@ -188,6 +188,32 @@ some_tree() {
     same "$T/s" s
 }
 
+@test "a file that is the same but for its mode counts as changed, and with --checksum its mode alone is set" {
+    local before
+    some_tree
+    ctl -q send "$T/s"
+    chmod 0751 "$T/s/big" "$T/s/a.c"
+    sent "$T/s" --overwrite changed --dry-run
+    [ "$(ctl plan "$JOB" | grep -v '^keep' | LC_ALL=C sort)" = $'set  file  2187  big\nset  file  400  a.c' ]
+    # of what is newer there nothing is set
+    touch -d 2031-01-01 "$ROOT/s/a.c"
+    chmod 0600 "$ROOT/s/a.c"
+    sent "$T/s" --overwrite newer
+    counts 7 1 6 0
+    [ "$(stat -c %a "$ROOT/s/big" "$ROOT/s/a.c")" = $'751\n600' ]
+    sent "$T/s" --overwrite changed
+    counts 7 1 6 0
+    chmod 0640 "$T/s/big"
+    before=$(stat -c %i "$ROOT/s/big")
+    # nothing is read for a plan
+    sent "$T/s" --overwrite changed --checksum --dry-run
+    [ "$(ctl plan "$JOB" | grep -c '^replace  file')" -eq 6 ]
+    sent "$T/s" --overwrite changed --checksum
+    sent_nothing
+    [ "$(stat -c '%i %a' "$ROOT/s/big")" = "$before 640" ]
+    same "$T/s" s
+}
+
 @test "overwrite=newer leaves what is newer at the destination" {
     some_tree
     ctl -q send "$T/s"
@@ -266,6 +292,23 @@ some_tree() {
     counts 9 3 6 0
     sent "$T/s" --overwrite changed --dry-run
     [ -z "$(call transfer.plan "{\"job\":$JOB}" | jq -r '.entries[] | select(.type != "directory" and .action != "keep")')" ]
+}
+
+@test "a plan is told page by page" {
+    local i after=0 page
+    mkdir "$T/s"
+    for i in $(seq 24); do : >"$T/s/$i"; done
+    sent "$T/s" --dry-run
+    while :; do
+        page=$(call transfer.plan "{\"job\":$JOB,\"after\":$after,\"limit\":10}")
+        [ "$(jq '.entries | length <= 10' <<<"$page")" = true ]
+        jq -r '.entries[].path' <<<"$page" >>"$T/paths"
+        [ "$(jq -r .more <<<"$page")" = true ] || break
+        after=$(jq '.entries[-1].n' <<<"$page")
+        [ "$(wc -l <"$T/paths")" -le 25 ]
+    done
+    # the directory itself has no name
+    [ "$(sort -n "$T/paths" | tr '\n' ' ')" = " $(seq 24 | tr '\n' ' ')" ]
 }
 
 @test "a dry run to where nothing is makes nothing" {
