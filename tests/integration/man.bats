@@ -53,6 +53,29 @@ teardown() { end_test; check_shared; }
     [ "$status" -eq 1 ]
 }
 
+# items: the options that the page has an entry for; those of commands stand in their headings
+items() { sed -n 's/^\.It //p' "$1" | sed 's/ , -/ , Fl -/; s/Fl -/Fl --/g; s/Fl \([A-Za-z]\)/Fl -\1/g' | grep -oE 'Fl --?[a-z-]+' | sed 's/Fl //' | LC_ALL=C sort -u; }
+
+@test "xferctl(1) has every command and every option, and no others" {
+    local command page=$top_srcdir/ctl/xferctl.1 commands
+    commands=$("$XFERCTL" help | sed -n 's/^  \([a-z]*\) .*/\1/p')
+    [ "$(wc -w <<<"$commands")" -ge 15 ]
+    diff <(LC_ALL=C sort <<<"$commands") \
+        <(awk '/^\.Sh / { on = $2 == "COMMANDS" } /^\.Bl/ { deep++ } /^\.El/ { deep-- } on && deep == 1 && /^\.It Cm/ { print $3 }' "$page" | LC_ALL=C sort)
+    for command in '' $commands; do
+        # shellcheck disable=SC2086
+        "$XFERCTL" help $command | sed 's/^\(.\{30\}\).*/\1/' | grep -oE '(^| )--?[a-z][a-z-]*' | tr -d ' '
+    done | LC_ALL=C sort -u >"$T/wanted"
+    [ "$(wc -l <"$T/wanted")" -ge 30 ]
+    diff "$T/wanted" <(items "$page")
+}
+
+@test "xferd(8) has every option, and no others" {
+    { "$XFERD" --help | sed -n 's/^  \(--*[a-z-]*\) .*/\1/p'; echo -h; } | LC_ALL=C sort -u >"$T/wanted"
+    sed -n '/^The options are:/,/^\.Sh /p' "$top_srcdir/daemon/xferd.8" >"$T/part"
+    diff "$T/wanted" <(items "$T/part")
+}
+
 # words: what stands in the font of code, one word a line
 words() { sed 's/\\-/-/g; s/\\%//g' "$protocol" | grep -oE '\\fB[^\\]*\\fR' | sed 's/\\fB//; s/\\fR//' | grep -oE '[A-Za-z0-9_.]+' | sort -u; }
 
