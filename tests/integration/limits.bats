@@ -180,6 +180,16 @@ bytes a file  10000000 (9.5 MiB)' ]
     only_files most
 }
 
+@test "of a directory a file that is too large fails by name, and the rest arrives" {
+    mkdir "$T/s"
+    make_file "$T/s/more" 10000001
+    make_file "$T/s/most" 10000000
+    fails 1 Incomplete send "$T/s"
+    [ "$(jq -r '.errors[] | .name + " " + .path' <<<"$FAILURE")" = 'FileTooLarge more' ]
+    only_files_of_tree
+}
+only_files_of_tree() { cmp "$T/s/most" "$ROOT/s/most" && [ "$(ls -A "$ROOT/s")" = most ]; }
+
 @test "what would take of store.reserve is NoSpace, before the first byte, and names reserve, size and free bytes" {
     other_xferd -o store.reserve=8000T -o queue.retries=0
     for size in 1 5000 300000 20000000; do

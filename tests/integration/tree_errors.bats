@@ -97,6 +97,8 @@ hidden() {
     SENT=$(ctl --json -q wait "$JOB")
     [ "$(told '.state, .files_total, .files_failed, (.errors | length)')" = $'done\n40\n0\n0' ]
     [ "$(told '.files_done + .files_skipped')" -eq 40 ]
+    # what was told of the attempt before is forgotten
+    [ -z "$(errors "$JOB")" ]
     arrived_but
     [ "$(find "$ROOT/s" -type f ! -path '*s/f7' -printf '%P %i %C@\n' | sort)" = "$(grep -v '^f7 ' <<<"$before")" ]
     no_leftovers
@@ -252,6 +254,24 @@ other_is_there() { [ "$(job_field "$JOB" .files_done)" -eq 1 ]; }
     [ $n -eq 130 ]
     [ "$(ctl errors "$JOB" | grep -c f)" -ge 130 ]
     fails 5 NoSuchJob call transfer.errors '{"job":999999}'
+}
+
+@test "people are told the first ten errors and warnings, and how many more there are" {
+    local i
+    some_files 6
+    for i in $(seq 11); do $XFERD_AS mkfifo "$T/s/pipe$i"; done
+    hidden "$T"/s/f* "$T"/s/d/f*
+    local status=0 stderr
+    JOB=$(ctl send "$T/s" 2>"$T/stderr") || status=$?
+    stderr=$(cat "$T/stderr")
+    echo "$stderr"
+    [ "$status" -eq 1 ]
+    JOB=${JOB%% *}
+    [ "$(grep -c 'is a FIFO' <<<"$stderr")" -eq 10 ]
+    grep -qx "xferctl: and 1 more warnings: 'xferctl errors $JOB' tells them all" <<<"$stderr"
+    [ "$(grep -c "^xferctl: $T/s/[df].*identity = caller" <<<"$stderr")" -eq 10 ]
+    grep -qx "xferctl: and 2 more: 'xferctl errors $JOB' tells them all" <<<"$stderr"
+    [ "$(ctl errors "$JOB" | cut -d ' ' -f 1 | sort | uniq -c | tr -s ' ')" = $' 12 error\n 11 warning' ]
 }
 
 @test "names that nobody can print are told escaped, and as they are by the socket" {

@@ -77,6 +77,15 @@ filtered() {
     counts 7 7 0 0
 }
 
+@test "a filter has no effect on the source itself, nor on a single file" {
+    some_names
+    ctl -q send "$T/s" --exclude=/a.c --exclude=s/ --exclude='*.o'
+    cmp "$T/s/b.c" "$ROOT/s/b.c"
+    [ ! -e "$ROOT/s/a.c" ]
+    ctl -q send "$T/s/b.o" --exclude='*'
+    cmp "$T/s/b.o" "$ROOT/b.o"
+}
+
 # ---- lists ----
 
 @test "a list of files says what is sent, with NUL or LF, of a file or of standard input" {
