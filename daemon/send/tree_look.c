@@ -238,6 +238,8 @@ static void answered(struct tree *t, struct tree_entry *e, enum wire_looked_resu
             is_same(t, e);
         return;
     case WIRE_LOOKED_METADATA:
+        /* the content is compared, and not sent where it is the same */
+        e->compare = !replaces && e->kind == WIRE_KIND_FILE;
         goes(t, e, replaces ? TREE_REPLACE : TREE_SET);
         return;
     case WIRE_LOOKED_KEPT:

@@ -188,7 +188,7 @@ some_tree() {
     same "$T/s" s
 }
 
-@test "a file that is the same but for its mode counts as changed, and with --checksum its mode alone is set" {
+@test "a file that is the same but for its mode is compared, and its mode alone is set" {
     local before
     some_tree
     ctl -q send "$T/s"
@@ -198,11 +198,23 @@ some_tree() {
     # of what is newer there nothing is set
     touch -d 2031-01-01 "$ROOT/s/a.c"
     chmod 0600 "$ROOT/s/a.c"
+    before=$(stat -c %i "$ROOT/s/big")
     sent "$T/s" --overwrite newer
-    counts 7 1 6 0
+    counts 7 0 7 0
+    sent_nothing
     [ "$(stat -c %a "$ROOT/s/big" "$ROOT/s/a.c")" = $'751\n600' ]
     sent "$T/s" --overwrite changed
     counts 7 1 6 0
+    [ "$(stat -c %i "$ROOT/s/big")" = "$before" ]
+    # another content, which size and time don't tell, comes to light by that
+    chmod 0600 "$T/s/a.c"
+    touch -r "$T/s/a.c" "$T/stamp"
+    tr 1 9 <"$T/s/a.c" >"$T/other"
+    cat "$T/other" >"$T/s/a.c"
+    touch -r "$T/stamp" "$T/s/a.c"
+    sent "$T/s" --overwrite changed
+    counts 7 1 6 0
+    cmp "$T/s/a.c" "$ROOT/s/a.c"
     chmod 0640 "$T/s/big"
     before=$(stat -c %i "$ROOT/s/big")
     # nothing is read for a plan
