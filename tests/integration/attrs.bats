@@ -148,7 +148,7 @@ make_tree() {
     echo one >"$T/tree/one"
     local i
     for i in 1 2 3 4 5 6 7 8 9; do
-        setfattr -n user.$i -v "0x$(xxd -p "$D/value" | tr -d '\n')" "$T/tree/one" 2>/dev/null || skip 'tmpfs takes no such attributes here'
+        setfattr -n user.$i -v "$(cat "$D/value")" "$T/tree/one" 2>/dev/null || skip 'tmpfs takes no such attributes here'
     done
     send
     [ "$(cat "$ROOT/tree/one")" = one ]
