@@ -4,6 +4,7 @@
  * lists of their directories; each question takes as many of one directory as there are and as have
  * room. Directories are asked about always, which makes them.
  */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -154,6 +155,8 @@ static bool fill(struct looks_client *client, struct wire_look *look, void **wha
 static const char *reason(enum xfer_code code, int sys_errno)
 {
     switch (code) {
+    case XFER_DESTINATION_EXISTS:
+        return "the destination exists";
     case XFER_IS_DIRECTORY:
         return "there is a directory at the destination, and none is sent";
     case XFER_NOT_DIRECTORY:
@@ -182,9 +185,11 @@ static void failed(struct tree *t, struct tree_entry *e, enum xfer_code code, in
     struct xfer_error err;
 
     explain(t, e, code, sys_errno, &err);
-    if (e->dir == t->above)
+    if (e->dir == t->above) {
         tree_stop(t, &err, true);
-    else if (e->self)
+        if (!e->self) /* its directory has it */
+            tree_free_entry(e);
+    } else if (e->self)
         tree_dir_failed(t, e->self, &err);
     else
         tree_fail(t, e, &err);
@@ -243,6 +248,10 @@ static void answered(struct tree *t, struct tree_entry *e, enum wire_looked_resu
         goes(t, e, replaces ? TREE_REPLACE : TREE_SET);
         return;
     case WIRE_LOOKED_KEPT:
+        if (t->single && t->request.overwrite == OVERWRITE_NEVER) {
+            failed(t, e, XFER_DESTINATION_EXISTS, EEXIST);
+            return;
+        }
         if (t->dry_run)
             tree_plan(t, e, TREE_KEEP);
         tree_end(t, e, TREE_END_SKIPPED);
