@@ -269,15 +269,30 @@ static int make_items(const struct arguments *args, struct follow_item *items, c
     return rc ? rc : check_targets(items, (size_t)args->n, dest, err);
 }
 
+/* As ls does it, before what belongs to one of several. */
+static void print_heading(struct output *out, const char *source, bool again)
+{
+    bool escaped = false;
+    char *name = output_name(out, source, &escaped);
+
+    if (name)
+        output_line(out, "%s%s%s:", again ? "\n" : "", escaped ? "\\" : "", name);
+    free(name);
+}
+
 /* Of dry runs that have ended. The exit code is that of the jobs unless it was 0. */
 static int print_plans(struct ctl *ctl, const struct follow_item *items, size_t n, int exit_code)
 {
     int failed = 0;
     struct session *session = ctl_session(ctl, &failed);
 
-    for (size_t i = 0; session && !failed && i < n; i++)
-        if (items[i].step == FOLLOW_ENDED && items[i].job > 0)
-            failed = notes_print_plan(ctl, session, items[i].job);
+    for (size_t i = 0; session && !failed && i < n; i++) {
+        if (items[i].step != FOLLOW_ENDED || items[i].job <= 0)
+            continue;
+        if (n > 1 && !ctl->json)
+            print_heading(ctl->out, items[i].source, i > 0);
+        failed = notes_print_plan(ctl, session, items[i].job);
+    }
     session_destroy(session);
     return exit_code ? exit_code : failed;
 }

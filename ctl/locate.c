@@ -91,7 +91,8 @@ int locate_socket(const char *option, char path[XFER_PATH_SIZE], bool *found,
             used += (size_t)snprintf(tried + used, sizeof(tried) - used, "%s%s (%s)",
                                      i > 0 ? ", " : "", places[i], wrong);
     }
-    return error_set(err, XFER_NO_DAEMON, "no daemon found; tried %s", tried);
+    return error_set(err, XFER_NO_DAEMON,
+                     "no daemon found (start xferd, or name its socket with -s); tried %s", tried);
 }
 
 static void append(struct xfer_error *err, const char *fmt, ...)

@@ -98,7 +98,7 @@ static int own_name(const char *source, const char **name, size_t *len, struct x
     if (*len == 0 || (*len == 1 && (*name)[0] == '.') || (*len == 2 && memcmp(*name, "..", 2) == 0))
         return error_set(err, XFER_INVALID_DESTINATION,
                          "the last component of the source is no name for the destination: say "
-                         "which one to use");
+                         "which one to use (--to, or dest)");
     return 0;
 }
 

@@ -35,8 +35,10 @@ bool handlers_is_admin(struct reply *reply)
 
     if (client_is_admin(client))
         return true;
-    error_set(&err, XFER_PERMISSION_DENIED, "uid %u is no administrator of this daemon",
-              (unsigned)client_uid(client));
+    error_set(
+        &err, XFER_PERMISSION_DENIED,
+        "uid %u is no administrator of this daemon (root, its own user and control.admins are)",
+        (unsigned)client_uid(client));
     reply_error(reply, &err, 0);
     return false;
 }

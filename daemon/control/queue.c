@@ -191,7 +191,8 @@ const unsigned char *queue_id(const struct queue *q)
 static int may_any_come(const struct queue *q, struct xfer_error *err)
 {
     if (q->draining)
-        return error_set(err, XFER_DRAINING, "the queue is draining: it takes no more jobs");
+        return error_set(err, XFER_DRAINING,
+                         "the queue is draining: it takes no more jobs, until 'xferctl resume'");
     if (q->unfinished >= XFER_JOBS_UNFINISHED_MAX)
         return error_set(err, XFER_QUEUE_FULL, "there are %d unfinished jobs already",
                          XFER_JOBS_UNFINISHED_MAX);

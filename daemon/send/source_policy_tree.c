@@ -145,8 +145,8 @@ int source_policy_denied_in(const struct source_policy *p, int errnum, const cha
     if (identity_is_assumed())
         return source_policy_denied(p, errnum, path, err);
     error_set(err, error_code_of_errno(errnum),
-              "%.400s: %s: xferd reads trees as %s; with source.identity = caller they are read "
-              "with the rights of whoever sends them",
+              "%.400s: %s: xferd reads trees as %s; with source.identity = caller, of a daemon "
+              "that is root, they are read with the rights of whoever sends them",
               path, strerror(errnum), source_policy_user(p));
     err->sys_errno = errnum;
     return error_about(err, XFER_SIDE_SENDER, path);

@@ -323,6 +323,35 @@ some_tree() {
     [ "$(sort -n "$T/paths" | tr '\n' ' ')" = " $(seq 24 | tr '\n' ' ')" ]
 }
 
+@test "a dry run of a file that may not be replaced fails as the run would" {
+    some_tree
+    ctl -q send "$T/s/a.c"
+    for dry in '' -n; do
+        run ctl send $dry --overwrite=never "$T/s/a.c"
+        echo "$output"
+        [ "$status" -eq 6 ]
+        [[ $output == *'a.c: the destination exists'* ]]
+    done
+    # and so does one of a file where a directory is
+    mkdir "$ROOT/big"
+    for dry in '' -n; do
+        run ctl send $dry --overwrite=changed "$T/s/big"
+        echo "$output"
+        [ "$status" -eq 1 ]
+        [[ $output == *'there is a directory at the destination'* ]]
+    done
+}
+
+@test "plans of several sources are told apart" {
+    some_tree
+    ctl send -n "$T/s/d" "$T/s/big" --to x/ >"$T/plans"
+    cat "$T/plans"
+    [ "$(sed -n '1p; $p' "$T/plans")" = "$T/s/d:"$'\n''send  file  2187  .' ]
+    [ "$(grep -B 1 -A 1 "^$T/s/big:$" "$T/plans")" = $'\n'"$T/s/big:"$'\n''send  file  2187  .' ]
+    ctl send -n "$T/s/big" >"$T/plan"
+    [ "$(cat "$T/plan")" = 'send  file  2187  .' ]
+}
+
 @test "a dry run to where nothing is makes nothing" {
     some_tree
     sent "$T/s" --to a/b/ --dry-run
