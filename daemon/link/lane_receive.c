@@ -17,7 +17,6 @@ int lane_post_chunk(struct lane *lane, struct chunk *chunk, struct xfer_error *e
     unsigned i = (lane->posted_first + lane->posted_count) % XFER_RING_CHUNKS;
 
     lane->posted[i].chunk = chunk;
-    lane->posted[i].request = (struct request){.mpi = MPI_REQUEST_NULL};
     if (mpi_check(MPI_Irecv(chunk->data, (int)chunk->size, MPI_BYTE, lane->peer, WIRE_TAG_DATA,
                             lane->comm, &lane->posted[i].request.mpi),
                   "MPI_Irecv", err))
@@ -80,20 +79,19 @@ static int take_message(struct lane *lane, int which,
 
 static int take_data(struct lane *lane, struct xfer_error *err)
 {
-    struct request *request = &lane->posted[lane->posted_first].request;
-    struct chunk *chunk;
-    int count = 0;
+    struct chunk *chunk = lane->posted[lane->posted_first].chunk;
+    size_t len;
+    int tag, n;
 
-    if (lane->posted_count == 0 || !request->done)
-        return 0; /* none has come, or all are being written */
-    request->done = false;
-    if (mpi_check(MPI_Get_count(&request->status, MPI_BYTE, &count), "MPI_Get_count", err))
-        return -1;
-    chunk = lane->posted[lane->posted_first].chunk;
-    chunk->len = (size_t)count;
+    if (lane->posted_count == 0)
+        return 0; /* all of them are being written */
+    n = request_take(&lane->posted[lane->posted_first].request, &len, &tag, err);
+    if (n <= 0)
+        return n;
+    chunk->len = len;
     lane->posted_first = (lane->posted_first + 1) % XFER_RING_CHUNKS;
     lane->posted_count--;
-    if (count > 0) {
+    if (len > 0) {
         int next;
 
         link_data(lane->link, chunk->len);

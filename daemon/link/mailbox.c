@@ -23,14 +23,5 @@ int mailbox_post(struct mailbox *m, struct xfer_error *err)
 
 int mailbox_take(struct mailbox *m, size_t *len, int *tag, struct xfer_error *err)
 {
-    int count = 0;
-
-    if (!m->request.done)
-        return 0;
-    m->request.done = false;
-    if (mpi_check(MPI_Get_count(&m->request.status, MPI_BYTE, &count), "MPI_Get_count", err))
-        return -1;
-    *len = (size_t)count;
-    *tag = m->request.status.MPI_TAG;
-    return 1;
+    return request_take(&m->request, len, tag, err);
 }

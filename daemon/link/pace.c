@@ -149,6 +149,7 @@ static int64_t look(struct pace *p)
             doorbell_wake(p->bell);
     }
     quiet = now - p->last_progress;
+    /* where nothing can move it is left to them at once */
     if (quiet < (is_sparing(p) ? HOT_SPARE : HOT_FOR) && !(p->bell && p->client.blocked(p->user)))
         return 0;
     p->step_max = STEP_MAX;

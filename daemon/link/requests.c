@@ -41,6 +41,20 @@ int requests_look(struct requests *r, struct xfer_error *err)
     return 0;
 }
 
+int request_take(struct request *request, size_t *len, int *tag, struct xfer_error *err)
+{
+    int count = 0;
+
+    if (!request->done)
+        return 0;
+    request->done = false;
+    if (mpi_check(MPI_Get_count(&request->status, MPI_BYTE, &count), "MPI_Get_count", err))
+        return -1;
+    *len = (size_t)count;
+    *tag = request->status.MPI_TAG;
+    return 1;
+}
+
 void request_cancel(struct request *request)
 {
     if (request->mpi == MPI_REQUEST_NULL)

@@ -8,6 +8,7 @@
 
 #include <mpi.h>
 #include <stdbool.h>
+#include <stddef.h>
 
 #include "proto/error.h"
 #include "proto/limits.h"
@@ -39,6 +40,10 @@ void requests_add(struct requests *r, struct request *request);
 
 /* Look at all that were added, and begin anew: those that have completed are done. */
 int requests_look(struct requests *r, struct xfer_error *err);
+
+/* What a receive that is done has brought: 1, its length and its tag; not done: 0; -1. It is no
+ * longer done then. */
+int request_take(struct request *request, size_t *len, int *tag, struct xfer_error *err);
 
 /* Give up on one that was posted. */
 void request_cancel(struct request *request);
