@@ -348,8 +348,8 @@ static int wind_up(struct rank *r)
 }
 
 /* Small blocks come and go by the thousand, and many are freed by another thread than the one that
- * asked for them. Each time the top of a heap is given back to the kernel, or grown by a page,
- * costs as much as storing a file's metadata. */
+ * asked for them. The top of a heap would be given back to the kernel and asked for again all
+ * the time, page by page, and giving it back interrupts all other threads. */
 static void keep_memory(void)
 {
 #ifdef M_TOP_PAD
