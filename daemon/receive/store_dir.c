@@ -68,6 +68,12 @@ static bool is(const struct store_dir *dir, uint64_t job, const char *path, size
     return dir != NULL && dir->job == job && dir->len == len && memcmp(dir->path, path, len) == 0;
 }
 
+/* It may have another name by now: it is looked for again. */
+static bool is_old(const struct store_dir *dir)
+{
+    return now() - dir->opened >= MOMENT_NS;
+}
+
 struct store_dir *store_dirs_get(struct store_dirs *dirs, uint64_t job, const char *path,
                                  size_t len)
 {
@@ -82,7 +88,7 @@ struct store_dir *store_dirs_get(struct store_dirs *dirs, uint64_t job, const ch
         atomic_fetch_add(&found->references, 1);
     }
     pthread_mutex_unlock(&dirs->lock);
-    if (found == NULL || now() - found->opened < MOMENT_NS)
+    if (found == NULL || !is_old(found))
         return found;
     pthread_mutex_lock(&dirs->lock);
     if (dirs->kept[i] == found) {
@@ -142,11 +148,10 @@ void store_dir_put(struct store_dir *dir)
 void store_dirs_expire(struct store_dirs *dirs)
 {
     struct store_dir *old[KEPT] = {NULL};
-    int64_t until = now() - MOMENT_NS;
 
     pthread_mutex_lock(&dirs->lock);
     for (unsigned i = 0; i < KEPT; i++) {
-        if (dirs->kept[i] == NULL || dirs->kept[i]->opened > until)
+        if (dirs->kept[i] == NULL || !is_old(dirs->kept[i]))
             continue;
         old[i] = dirs->kept[i];
         dirs->kept[i] = NULL;
