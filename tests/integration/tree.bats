@@ -323,23 +323,25 @@ some_tree() {
     [ "$(sort -n "$T/paths" | tr '\n' ' ')" = " $(seq 24 | tr '\n' ' ')" ]
 }
 
+# fails_alike STATUS TEXT ARGUMENT...: of send, with and without a dry run
+fails_alike() {
+    local wanted=$1 text=$2 dry
+    shift 2
+    for dry in '' -n; do
+        run ctl send $dry "$@"
+        echo "$output"
+        [ "$status" -eq "$wanted" ]
+        [[ $output == *"$text"* ]]
+    done
+}
+
 @test "a dry run of a file that may not be replaced fails as the run would" {
     some_tree
     ctl -q send "$T/s/a.c"
-    for dry in '' -n; do
-        run ctl send $dry --overwrite=never "$T/s/a.c"
-        echo "$output"
-        [ "$status" -eq 6 ]
-        [[ $output == *'a.c: the destination exists'* ]]
-    done
+    fails_alike 6 'a.c: the destination exists' --overwrite=never "$T/s/a.c"
     # and so does one of a file where a directory is
     mkdir "$ROOT/big"
-    for dry in '' -n; do
-        run ctl send $dry --overwrite=changed "$T/s/big"
-        echo "$output"
-        [ "$status" -eq 1 ]
-        [[ $output == *'there is a directory at the destination'* ]]
-    done
+    fails_alike 1 'there is a directory at the destination' --overwrite=changed "$T/s/big"
 }
 
 @test "plans of several sources are told apart" {

@@ -845,9 +845,8 @@ static void names_outside_of_the_tree_do_not_matter(void **state)
     assert_counts(1, 1, 0, 0);
 }
 
-/* The two with so many others between them that the second is not found before the first is over.
- */
-static void list_far_apart(const char *first, size_t size, const char *second)
+/* What is to be sent is what will be written to it, once it is closed. */
+static FILE *begin_list(void)
 {
     static char list[96];
     FILE *out;
@@ -855,6 +854,16 @@ static void list_far_apart(const char *first, size_t size, const char *second)
     snprintf(list, sizeof list, "%s", at("list"));
     out = fopen(list, "w");
     assert_non_null(out);
+    rig.request.list = list;
+    return out;
+}
+
+/* The two with so many others between them that the second is not found before the first is over.
+ */
+static void list_far_apart(const char *first, size_t size, const char *second)
+{
+    FILE *out = begin_list();
+
     fwrite(first, 1, size, out);
     for (unsigned i = 0; i < 16000; i++)
         fwrite("pad", 1, sizeof "pad", out);
@@ -862,7 +871,6 @@ static void list_far_apart(const char *first, size_t size, const char *second)
     assert_int_equal(fclose(out), 0);
     make_file("t/pad", "x");
     rig.link->keeps_log = false;
-    rig.request.list = list;
     rig.request.file.source = at("t");
     rig.request.file.preserve |= PRESERVE_LINKS;
 }
@@ -904,15 +912,10 @@ static void a_name_that_is_listed_twice_is_no_other_name(void **state)
 
 static void list_these(const char *text, size_t size)
 {
-    static char list[96];
-    FILE *out;
+    FILE *out = begin_list();
 
-    snprintf(list, sizeof list, "%s", at("list"));
-    out = fopen(list, "w");
-    assert_non_null(out);
     fwrite(text, 1, size, out);
     assert_int_equal(fclose(out), 0);
-    rig.request.list = list;
 }
 
 static void an_empty_path_in_a_list_fails_by_itself(void **state)
